@@ -1,0 +1,3 @@
+"""AutoFlow as a Dagster code location."""
+
+__version__ = "0.1.0"
