@@ -5,6 +5,8 @@ No message may hold a secret; messages are shown in the Dagster UI and kept in i
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class AutoflowError(Exception):
     """Base of every error that a user can mend.
@@ -67,7 +69,15 @@ class FlowapiPermanentError(FlowapiError):
 
 
 class NotebookError(AutoflowError):
-    """A notebook could not be executed to its end."""
+    """A notebook could not be executed to its end.
+
+    Attributes
+    ----------
+    kept : Path or None
+        Where the executed part of the notebook was kept; None when there is none.
+    """
+
+    kept: Path | None = None
 
 
 class ReportError(AutoflowError):

@@ -1,0 +1,25 @@
+"""Dagster definitions from a valid workflow definition."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from autoflow_dagster.assets import build_assets
+from autoflow_dagster.jobs import build_job, job_specs
+from autoflow_dagster.sensors import build_sensor
+from autoflow_dagster.settings import Settings
+from autoflow_dagster.workflows import WorkflowDefinitions
+
+
+def build_defs(definitions: WorkflowDefinitions, settings: Settings) -> dg.Definitions:
+    """Return assets, jobs and the sensor."""
+    specs = job_specs(definitions, settings)
+    jobs = {spec.name: build_job(spec) for spec in specs}
+    sensor = build_sensor(
+        definitions, settings, [jobs[config.name] for config in definitions.configs]
+    )
+    return dg.Definitions(
+        assets=[asset for spec in specs for asset in build_assets(spec)],
+        jobs=list(jobs.values()),
+        sensors=[sensor],
+    )

@@ -1,0 +1,206 @@
+"""The ledger: what has been run, read from Dagster's asset catalogue and run storage.
+
+Nothing is written here and there is no other record. A date of a config is done when the latest
+materialization of each of the config's assets carries the date's parameters hash as its data
+version, however it was launched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+
+from autoflow_dagster.naming import (
+    TAG_CONFIG,
+    TAG_PARAMETERS_HASH,
+    dagster_name,
+    report_asset_name,
+)
+from autoflow_dagster.planning import Attempt, History
+from autoflow_dagster.workflows import Workflow, WorkflowConfig
+
+DATA_VERSION_TAG = "dagster/data_version"
+PATH_METADATA = "path"
+"""Metadata entry with the path of an executed notebook or report, relative to the outputs."""
+
+PARTITION_TAG = "dagster/partition"
+
+UNFINISHED = (
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+)
+UNSUCCESSFUL = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+
+
+def notebook_asset_key(job_name: str, notebook_key: str) -> dg.AssetKey:
+    """Return the asset key of an executed notebook."""
+    return dg.AssetKey([job_name, dagster_name(notebook_key)])
+
+
+def report_asset_key(job_name: str, notebook_key: str, report_format: str) -> dg.AssetKey:
+    """Return the asset key of a report."""
+    return dg.AssetKey([job_name, report_asset_name(notebook_key, report_format)])
+
+
+def asset_keys(job_name: str, workflow: Workflow) -> list[dg.AssetKey]:
+    """Return the keys of all notebooks and reports of a job, each notebook before its reports."""
+    keys = []
+    for notebook in workflow.notebooks.values():
+        keys.append(notebook_asset_key(job_name, notebook.key))
+        formats = notebook.output.formats if notebook.output else ()
+        keys += [report_asset_key(job_name, notebook.key, fmt) for fmt in formats]
+    return keys
+
+
+def read_histories(
+    instance: DagsterInstance, configs: Iterable[WorkflowConfig]
+) -> dict[str, History]:
+    """Return what is known about each config, by config name."""
+    configs = list(configs)
+    running: dict[str, dict[date, str]] = {config.name: {} for config in configs}
+    attempts: dict[str, dict[tuple[date, str], list[Attempt]]] = {
+        config.name: defaultdict(list) for config in configs
+    }
+    _read_unfinished(instance, configs, running)
+    _read_unsuccessful(instance, attempts)
+    return {
+        config.name: History(
+            done=_read_done(instance, config),
+            running=running[config.name],
+            attempts=attempts[config.name],
+        )
+        for config in configs
+    }
+
+
+def _read_done(instance: DagsterInstance, config: WorkflowConfig) -> dict[date, str]:
+    """Return the parameters hash of each date on which all assets of the config agree."""
+    done: dict[str, str] | None = None
+    for key in asset_keys(config.name, config.workflow):
+        versions = _data_versions(instance, key)
+        if done is None:
+            done = versions
+        else:
+            done = {day: version for day, version in done.items() if versions.get(day) == version}
+        if not done:
+            return {}
+    return {day: version for text, version in (done or {}).items() if (day := _as_date(text))}
+
+
+def _data_versions(instance: DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+    """Return the data version of the latest materialization of each partition.
+
+    The public API answers this one partition at a time; this is the storage's own query, as
+    Dagster's staleness calculation uses it. test_ledger.py notices when it changes.
+    """
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
+    )
+    return {partition: found[DATA_VERSION_TAG] for partition, found in tags.items()}
+
+
+def _as_date(partition_key: str) -> date | None:
+    try:
+        return date.fromisoformat(partition_key)
+    except ValueError:
+        return None
+
+
+def _read_unfinished(
+    instance: DagsterInstance,
+    configs: Sequence[WorkflowConfig],
+    running: Mapping[str, dict[date, str]],
+) -> None:
+    """Add queued and running runs, whatever launched them."""
+    config_of_asset = {
+        key: config.name for config in configs for key in asset_keys(config.name, config.workflow)
+    }
+    for run in instance.get_runs(RunsFilter(statuses=list(UNFINISHED))):
+        day = _as_date(run.tags.get(PARTITION_TAG, ""))
+        if day is None:
+            continue
+        names = {
+            config_of_asset[key] for key in run.asset_selection or () if key in config_of_asset
+        }
+        for name in (names | {run.job_name}) & running.keys():
+            running[name][day] = run.run_id
+
+
+def _read_unsuccessful(
+    instance: DagsterInstance, attempts: Mapping[str, dict[tuple[date, str], list[Attempt]]]
+) -> None:
+    """Add failed and cancelled runs, oldest first."""
+    records = instance.get_run_records(
+        RunsFilter(statuses=list(UNSUCCESSFUL)), order_by="id", ascending=True
+    )
+    for record in records:
+        tags = record.dagster_run.tags
+        day = _as_date(tags.get(PARTITION_TAG, ""))
+        params_hash = tags.get(TAG_PARAMETERS_HASH)
+        name = tags.get(TAG_CONFIG)
+        if day is None or params_hash is None or name is None or name not in attempts:
+            continue
+        attempts[name][day, params_hash].append(
+            Attempt(
+                run_id=record.dagster_run.run_id,
+                ended_at=_ended_at(record),
+                was_cancelled=record.dagster_run.status == DagsterRunStatus.CANCELED,
+            )
+        )
+
+
+def _ended_at(record: dg.RunRecord) -> datetime:
+    if record.end_time is not None:
+        return datetime.fromtimestamp(record.end_time, UTC)
+    return record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
+
+
+def launched_before(
+    instance: DagsterInstance, config_name: str, params_hashes: Collection[str]
+) -> Counter[str]:
+    """Return how many runs of a config each parameters hash has had, whatever became of them.
+
+    Successes count too: after an asset was wiped its dates run again, and their run keys are spent.
+    """
+    if not params_hashes:
+        return Counter()
+    runs = instance.get_runs(
+        RunsFilter(tags={TAG_CONFIG: config_name, TAG_PARAMETERS_HASH: sorted(params_hashes)})
+    )
+    return Counter(run.tags[TAG_PARAMETERS_HASH] for run in runs)
+
+
+def latest_output(
+    instance: DagsterInstance, key: dg.AssetKey, partition_key: str | None, outputs_dir: Path
+) -> tuple[Path, str] | None:
+    """Return the file and the parameters hash of an asset's latest materialization.
+
+    Parameters
+    ----------
+    partition_key : str or None
+        The reference date in ISO form; None for a workflow without a config.
+
+    Returns
+    -------
+    (Path, str) or None
+        None when it has not been materialized. The file may have been deleted since.
+    """
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(key, asset_partitions=[partition_key] if partition_key else None),
+        limit=1,
+    ).records
+    if not records or (materialization := records[0].asset_materialization) is None:
+        return None
+    path = materialization.metadata.get(PATH_METADATA)
+    if path is None:
+        return None
+    version = (materialization.tags or {}).get(DATA_VERSION_TAG, "")
+    return outputs_dir / str(path.value), version

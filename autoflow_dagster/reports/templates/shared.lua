@@ -1,0 +1,74 @@
+-- Reading the Markdown and HTML of notebooks: shared by the batch reader and by the Typst filter.
+local M = {}
+
+M.MARKDOWN = "gfm-yaml_metadata_block-emoji+tex_math_dollars+footnotes+definition_lists"
+
+-- Tags that Markdown authors write inside a line, and what they become.
+local PAIRS = {
+  b = pandoc.Strong, strong = pandoc.Strong, i = pandoc.Emph, em = pandoc.Emph, sub = pandoc.Subscript,
+  sup = pandoc.Superscript, u = pandoc.Underline, s = pandoc.Strikeout, del = pandoc.Strikeout,
+  small = pandoc.Span, span = pandoc.Span, font = pandoc.Span, mark = pandoc.Span, center = pandoc.Span,
+}
+
+local function tag_of(el)
+  if el.t ~= "RawInline" or not el.format:match("^html") then return nil end
+  local close, name = el.text:match("^<(/?)%s*([%a][%w]*)")
+  return name and name:lower(), close == "/"
+end
+
+-- Pair up opening and closing tags; a tag that has no partner is dropped.
+local function pair_tags(inlines)
+  local out, i = pandoc.Inlines {}, 1
+  while i <= #inlines do
+    local el = inlines[i]
+    local name, closing = tag_of(el)
+    if not name then
+      if not (el.t == "RawInline" and el.format:match("^html")) then out:insert(el) end
+    elseif name == "br" then out:insert(pandoc.LineBreak())
+    elseif name == "img" then
+      for _, b in ipairs(pandoc.read(el.text, "html").blocks) do
+        if b.content then out:extend(b.content:filter(function(x) return x.t == "Image" end)) end
+      end
+    elseif PAIRS[name] and not closing then
+      local depth, j = 1, i
+      while depth > 0 and j < #inlines do
+        j = j + 1
+        local n, c = tag_of(inlines[j])
+        if n == name then depth = depth + (c and -1 or 1) end
+      end
+      if depth == 0 then
+        local inner = pandoc.Inlines {}
+        for k = i + 1, j - 1 do inner:insert(inlines[k]) end
+        out:insert(PAIRS[name](pair_tags(inner)))
+        i = j
+      end
+    end
+    i = i + 1
+  end
+  return out
+end
+
+local function read_raw_blocks(blocks)
+  local out, changed = pandoc.Blocks {}, false
+  for _, b in ipairs(blocks) do
+    if b.t == "RawBlock" and b.format:match("^html") then
+      changed = true
+      out:extend(M.read(b.text, "html").blocks)
+    else out:insert(b) end
+  end
+  if changed then return out end
+end
+
+-- Text -> document, with raw HTML understood where it can be and dropped where it cannot.
+function M.read(text, format)
+  local doc = pandoc.read(text, format)
+  if format == "html" then
+    return doc:walk {
+      RawBlock = function() return {} end, RawInline = function() return {} end,
+      Div = function(d) return d.content end, Span = function(s) return s.content end,
+    }
+  end
+  return doc:walk { Blocks = read_raw_blocks }:walk { Inlines = pair_tags }
+end
+
+return M

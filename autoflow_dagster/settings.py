@@ -1,0 +1,283 @@
+"""Settings: environment variables and Docker secrets, read here and nowhere else.
+
+A secret's value is never kept: `Settings.secret` reads it where it is used, from its file first, so
+that a rotated secret is picked up without a restart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoflow_dagster.errors import SettingsError
+
+FLOWAPI_TOKEN = "FLOWAPI_TOKEN"
+DB_PASSWORD = "AUTOFLOW_DB_PASSWORD"
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+PDF_ENGINES = ("typst", "asciidoctor", "auto")
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError("Give a whole number of 1 or more.")
+    return int(text)
+
+
+def _positive_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("Give a number of seconds above 0.")
+    return seconds
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"Give one of {', '.join(allowed)}.")
+        return text
+
+    return parse
+
+
+def _http_url(text: str) -> str:
+    if not text.lower().startswith(("http://", "https://")):
+        raise ValueError("Give an address that starts with https:// or http://.")
+    return text.rstrip("/")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _setting(
+    name: str, default: Any, parse: Callable[[str], Any], meaning: str, shown: str = ""
+) -> Any:
+    """Declare a setting: its variable, default, parser, and its row of the README's table."""
+    metadata = {"name": name, "parse": parse, "meaning": meaning, "shown": shown}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the environment says, checked.
+
+    Attributes are documented by the settings table in the README, which is made from them.
+    """
+
+    inputs_dir: Path = _setting(
+        "AUTOFLOW_INPUTS_DIR",
+        Path("/mounts/inputs"),
+        _path,
+        "Directory of `workflows.yml`, notebooks and templates. Never written to.",
+    )
+    outputs_dir: Path = _setting(
+        "AUTOFLOW_OUTPUTS_DIR",
+        Path("/mounts/outputs"),
+        _path,
+        "Directory of executed notebooks (`notebooks/`) and reports (`reports/`).",
+    )
+    log_level: str = _setting(
+        "AUTOFLOW_LOG_LEVEL",
+        "INFO",
+        _one_of(*LOG_LEVELS),
+        "Least severity of log lines: " + ", ".join(LOG_LEVELS) + ".",
+    )
+    flowapi_url: str | None = _setting(
+        "FLOWAPI_URL",
+        None,
+        _http_url,
+        "Address of FlowAPI, such as `https://flowapi.example.org:9090`.",
+    )
+    ssl_certificate_file: Path | None = _setting(
+        "SSL_CERTIFICATE_FILE",
+        None,
+        _path,
+        "Certificate to trust for FlowAPI over https; unset: the usual authorities.",
+    )
+    db_uri: str | None = _setting(
+        "AUTOFLOW_DB_URI",
+        None,
+        str,
+        "`postgresql://user:{}@host:5432/database`, `{}` standing for the password; "
+        "unset: Dagster's SQLite below `DAGSTER_HOME`.",
+    )
+    check_interval_seconds: int = _setting(
+        "AUTOFLOW_SENSOR_INTERVAL",
+        15,
+        _positive_int,
+        "Seconds between sensor ticks. A tick asks FlowAPI only when the schedule says so.",
+    )
+    run_requests_per_tick: int = _setting(
+        "AUTOFLOW_RUN_REQUESTS_PER_TICK",
+        100,
+        _positive_int,
+        "Most runs that one tick requests; the rest follow at the next ticks, oldest dates first.",
+    )
+    max_concurrent_runs: int = _setting(
+        "AUTOFLOW_MAX_CONCURRENT_RUNS",
+        max(2, min(os.cpu_count() or 2, 8)),
+        _positive_int,
+        "Most runs at the same time.",
+        shown="number of cores, 2 to 8",
+    )
+    flowapi_connect_timeout_seconds: float = _setting(
+        "AUTOFLOW_FLOWAPI_CONNECT_TIMEOUT",
+        10.0,
+        _positive_seconds,
+        "Seconds to wait for a connection to FlowAPI.",
+    )
+    flowapi_timeout_seconds: float = _setting(
+        "AUTOFLOW_FLOWAPI_TIMEOUT",
+        45.0,
+        _positive_seconds,
+        "Seconds for a whole request for available dates.",
+    )
+    pdf_engine: str = _setting(
+        "AUTOFLOW_PDF_ENGINE",
+        "typst",
+        _one_of(*PDF_ENGINES),
+        "What makes PDF reports: typst (built in), asciidoctor (when installed), "
+        "auto (typst, then asciidoctor when typst fails).",
+    )
+    report_author: str = _setting(
+        "AUTOFLOW_REPORT_AUTHOR", "", str, "Author in the properties of reports."
+    )
+    kernel_env: tuple[str, ...] = _setting(
+        "AUTOFLOW_KERNEL_ENV",
+        (),
+        _names,
+        "Names of further environment variables that notebooks may read, separated by commas.",
+    )
+    secrets_dir: Path = _setting(
+        "AUTOFLOW_SECRETS_DIR",
+        Path("/run/secrets"),
+        _path,
+        "Directory of Docker secrets; a file named like a variable wins over the variable.",
+    )
+    environ: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read every setting.
+
+        Parameters
+        ----------
+        environ : mapping
+            Usually ``os.environ``; an empty value counts as unset.
+
+        Raises
+        ------
+        SettingsError
+            Naming all wrong values at once.
+        """
+        secrets_dir = _path(environ.get("AUTOFLOW_SECRETS_DIR") or "/run/secrets")
+        values: dict[str, Any] = {"environ": environ}
+        problems = []
+        for declared in _declared():
+            name = declared.metadata["name"]
+            try:
+                text = _read(name, environ, secrets_dir)
+                if text:
+                    values[declared.name] = declared.metadata["parse"](text)
+            except SettingsError as error:
+                problems.append(str(error))
+            except ValueError as error:
+                shown = "" if name == "AUTOFLOW_DB_URI" else f' "{text}"'
+                problems.append(f"{name}:{shown} is not valid. {error}")
+        if problems:
+            raise SettingsError("", "\n".join(sorted(problems)))
+        return cls(**values)
+
+    def secret(self, name: str) -> str | None:
+        """Return the present value of a secret, None when it is not set.
+
+        Raises
+        ------
+        SettingsError
+            When the secret's file exists and cannot be read.
+        """
+        return _read(name, self.environ, self.secrets_dir) or None
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Return the values that must never appear in anything that is kept or shown."""
+        values = (self.secret(name) for name in (FLOWAPI_TOKEN, DB_PASSWORD))
+        return tuple(value for value in values if value)
+
+    @property
+    def notebooks_dir(self) -> Path:
+        """Where executed notebooks go."""
+        return self.outputs_dir / "notebooks"
+
+    @property
+    def failed_notebooks_dir(self) -> Path:
+        """Where notebooks go that stopped with an error: apart from the good ones."""
+        return self.notebooks_dir / "failed"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Where reports go."""
+        return self.outputs_dir / "reports"
+
+
+def redact(text: str, secrets: tuple[str, ...]) -> str:
+    """Return `text` with each secret replaced by ``***``.
+
+    Examples
+    --------
+    >>> redact("token abc refused", ("abc",))
+    'token *** refused'
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def settings_table() -> str:
+    """Return the settings as a Markdown table, for the README."""
+    rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    for declared in _declared():
+        default = declared.metadata["shown"] or _shown_default(declared.default)
+        rows.append(
+            f"| `{declared.metadata['name']}` | {default} | {declared.metadata['meaning']} |"
+        )
+    rows += [
+        f"| `{FLOWAPI_TOKEN}` | none | FlowAPI access token (secret). |",
+        f"| `{DB_PASSWORD}` | none | Password of the database (secret). |",
+    ]
+    return "\n".join(rows)
+
+
+def _declared() -> list[dataclasses.Field[Any]]:
+    return [declared for declared in dataclasses.fields(Settings) if "name" in declared.metadata]
+
+
+def _shown_default(default: Any) -> str:
+    if default in (None, "", ()):
+        return "none"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def _read(name: str, environ: Mapping[str, str], secrets_dir: Path) -> str:
+    """Return a value from its secret file, else from the environment, else an empty string."""
+    try:
+        return (secrets_dir / name).read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return environ.get(name, "").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{secrets_dir / name}",
+            f"the secret file cannot be read ({type(error).__name__}).",
+            "Make it a text file that this user can read, or remove it to use the environment variable.",
+        ) from error
