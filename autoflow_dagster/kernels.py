@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NOT_FOR_KERNELS = ("AUTOFLOW_DB_URI", "AUTOFLOW_DB_PASSWORD", "DAGSTER_HOME")
+NOT_FOR_KERNELS = (
+    "AUTOFLOW_DB_URI",
+    "AUTOFLOW_DB_PASSWORD",
+    "AUTOFLOW_POSTGRES_URL",
+    "DAGSTER_HOME",
+)
 """Variables that notebooks have no business to read, least of all the database's password."""
 
 

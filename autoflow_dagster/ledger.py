@@ -204,3 +204,21 @@ def latest_output(
         return None
     version = (materialization.tags or {}).get(DATA_VERSION_TAG, "")
     return outputs_dir / str(path.value), version
+
+
+def failure_text(instance: DagsterInstance, run_id: str) -> str:
+    """Return what a run failed with: the message of the first step that failed, else of the run."""
+    records = instance.get_records_for_run(
+        run_id, of_type={DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE}
+    ).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        if event is None or not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return str(data.user_failure_data.description)
+        if data.error:
+            return str(data.error.message).strip()
+    messages = [record.event_log_entry.user_message for record in records]
+    return messages[0] if messages else "the run ended before it could say why"

@@ -1,3 +1,67 @@
-"""Fixtures that more than one test module uses."""
+"""Fixtures and tools that more than one test module uses."""
 
 from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from autoflow_dagster.demo.server import DemoFlowapi
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def demo_flowapi() -> Iterator[DemoFlowapi]:
+    """A demo FlowAPI with few subscribers, for tests that only read from it."""
+    with DemoFlowapi(subscribers=300) as demo:
+        yield demo
+
+
+def write_notebook(
+    path: Path, *cells: str, parameters: str | None = None, kernel: str = "python3"
+) -> Path:
+    """Write a notebook of code cells; `parameters` is the source of a tagged first cell."""
+    sources = [(source, []) for source in cells]
+    if parameters is not None:
+        sources.insert(0, (parameters, ["parameters"]))
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": f"cell{number}",
+                "execution_count": None,
+                "metadata": {"tags": tags} if tags else {},
+                "outputs": [],
+                "source": source,
+            }
+            for number, (source, tags) in enumerate(sources)
+        ],
+        "metadata": {
+            "kernelspec": {"name": kernel, "display_name": kernel, "language": "python"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(notebook))
+    return path
+
+
+def wait_for(what: str, condition: Callable[[], T | None], timeout_seconds: float = 60.0) -> T:
+    """Return what `condition` returns once it is true; fail, saying `what`, when time is up."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout_seconds:g} s in vain for {what}")
+        time.sleep(0.1)
+    return value
+
+
+def names_in(directory: Path, pattern: str = "*") -> Sequence[str]:
+    """Return the sorted names of the files in a directory that match a pattern."""
+    return sorted(path.name for path in directory.glob(pattern) if path.is_file())

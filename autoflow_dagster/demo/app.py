@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from autoflow_dagster.demo import formats
 from autoflow_dagster.demo.country import AGGREGATION_UNITS
@@ -39,7 +39,7 @@ _FORMATS: dict[str, tuple[str, Callable[[Query], Iterator[str]]]] = {
 }
 
 
-class _Refusal(Exception):
+class _RefusalError(Exception):
     """A request is answered with a status and a body of JSON instead of what it asked for."""
 
     def __init__(self, status: int, body: Mapping[str, object]) -> None:
@@ -61,7 +61,7 @@ class FlowapiApp:
     ----------
     requests : Counter of str
         How often each path was asked for, whatever the answer. Query ids and the like are replaced
-        by the names of what they are: ``/api/0/poll/{query_id}``.
+        by the names of what they are: ``/api/0/poll/{query_id}``; ``unknown`` is all the rest.
     """
 
     def __init__(self, store: RecordStore, engine: QueryEngine, issuer: TokenIssuer) -> None:
@@ -69,18 +69,7 @@ class FlowapiApp:
         self._store = store
         self._engine = engine
         self._issuer = issuer
-        self._starlette: ASGIApp = self._build()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            # A client whose base URL ends with a slash asks for "//api/0/...": FlowAPI answers.
-            scope["path"] = "/" + scope["path"].lstrip("/")
-        await self._starlette(scope, receive, send)
-        if scope["type"] == "http":
-            self.requests[self._counted_path(scope)] += 1
-
-    def _build(self) -> Starlette:
-        routes = [
+        self._routes = [
             Route("/", self._root),
             Route("/api/0/available_dates", self._available_dates),
             Route("/api/0/geography/{aggregation_unit}", self._geography),
@@ -89,23 +78,33 @@ class FlowapiApp:
             Route("/api/0/get/{query_id}", self._get),
             Route("/api/0/spec/openapi.json", self._openapi),
         ]
+        self._starlette = self._build()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as servers call an ASGI application."""
+        if scope["type"] == "http":
+            # A client whose base URL ends with a slash asks for "//api/0/...": FlowAPI answers.
+            scope["path"] = "/" + scope["path"].lstrip("/")
+            self.requests[self._counted_path(scope)] += 1
+        await self._starlette(scope, receive, send)
+
+    def _build(self) -> Starlette:
         app = Starlette(
-            routes=routes,
+            routes=self._routes,
             exception_handlers={
                 HTTPException: _http_error,
-                _Refusal: _refusal,
+                _RefusalError: _refusal,
                 ClaimsUnreadableError: _claims_unreadable,
             },
         )
         app.router.redirect_slashes = False
         return app
 
-    @staticmethod
-    def _counted_path(scope: Scope) -> str:
-        path = str(scope["path"])
-        for name, value in scope.get("path_params", {}).items():
-            path = path.replace(f"/{value}", f"/{{{name}}}")
-        return path
+    def _counted_path(self, scope: Scope) -> str:
+        for route in self._routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                return route.path
+        return "unknown"
 
     # Tokens ------------------------------------------------------------------------------------
 
@@ -114,14 +113,14 @@ class FlowapiApp:
         try:
             roles = self._issuer.check(request.headers.get("Authorization"))
         except TokenRefusedError as error:
-            raise _Refusal(error.status, {"msg": error.message}) from None
+            raise _RefusalError(error.status, {"msg": error.message}) from None
         return [set(role) for role in roles.values()]
 
     @staticmethod
     def _demand(roles: Iterable[set[str]], *needed: str) -> None:
         """Refuse unless a single role has all the scopes; two roles do not add up."""
         if not any(role.issuperset(needed) for role in roles):
-            raise _Refusal(403, {"msg": "User claims verification failed"})
+            raise _RefusalError(403, {"msg": "User claims verification failed"})
 
     # Addresses ---------------------------------------------------------------------------------
 
@@ -148,7 +147,7 @@ class FlowapiApp:
             self._demand(roles, "run", *scopes(spec))
             query = self._engine.submit(spec)
         except SpecError as error:
-            raise _Refusal(400, error.body) from None
+            raise _RefusalError(400, error.body) from None
         return _json(
             {"query_id": query.query_id, "progress": query.progress},
             202,
@@ -171,7 +170,7 @@ class FlowapiApp:
         identity, _, extension = request.path_params["query_id"].partition(".")
         extension = extension or "json"
         if extension not in _FORMATS:
-            raise _Refusal(400, {"status": "error", "msg": "Invalid file format"})
+            raise _RefusalError(400, {"status": "error", "msg": "Invalid file format"})
         query = self._known_query(identity)
         needed = {"get_result", *scopes(query.spec)}
         if extension == "geojson":
@@ -179,7 +178,7 @@ class FlowapiApp:
         self._demand(roles, *needed)
         if query.status == "errored":
             problem = f"Query with id '{identity}' finished with an error."
-            raise _Refusal(403, {"status": "Error", "msg": problem})
+            raise _RefusalError(403, {"status": "Error", "msg": problem})
         if query.status != "completed":
             return _json({}, 202)
         media_type, write = _FORMATS[extension]
@@ -249,7 +248,7 @@ async def _json_body(request: Request) -> object:
 
 
 async def _refusal(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, _Refusal)
+    assert isinstance(error, _RefusalError)
     return _json(error.body, error.status)
 
 

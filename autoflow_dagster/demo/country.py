@@ -114,7 +114,8 @@ def coast_radius(angle: FloatArray, detail: int = 6) -> FloatArray:
     waves = np.arange(2, detail + 2)
     size = 0.5 * (uniform("coast size", waves) + 0.35) * waves**-1.35
     phase = 2 * np.pi * uniform("coast phase", waves)
-    return _RADIUS * (1 + (size * np.cos(np.outer(angle, waves) + phase)).sum(axis=1))
+    swings = (size * np.cos(np.outer(angle, waves) + phase)).sum(axis=1)
+    return np.asarray(_RADIUS * (1 + swings), dtype=np.float64)
 
 
 def bend(points: FloatArray) -> FloatArray:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from autoflow_dagster.demo.queries import build_query
-from autoflow_dagster.demo.specs import Spec, not_created, parse_spec, periods, query_id
+from autoflow_dagster.demo.spec_fields import Spec
+from autoflow_dagster.demo.specs import not_created, periods, query_id
 from autoflow_dagster.demo.store import RecordStore
 
 logger = logging.getLogger(__name__)
@@ -76,23 +77,19 @@ class QueryEngine:
         self._thread = threading.Thread(target=self._work, name="demo-queries", daemon=True)
         self._thread.start()
 
-    def submit(self, raw: object) -> Query:
+    def submit(self, spec: Spec) -> Query:
         """Have a query computed, unless it was submitted before.
 
         Parameters
         ----------
-        raw : object
-            Its specification as it arrived.
+        spec : Spec
+            Its specification in canonical form.
 
         Raises
         ------
         SpecError
-            The specification is wrong, or there are no records for a part of it.
+            There are no records for a part of it.
         """
-        return self.submit_parsed(parse_spec(raw))
-
-    def submit_parsed(self, spec: Spec) -> Query:
-        """Have a query with a canonical specification computed; see `submit`."""
         for period in periods(spec):
             if not self._store.has_data(period):
                 raise not_created(f"No data for date: {period}")

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from itertools import batched
+from itertools import islice
 from typing import Any
 
 from autoflow_dagster.demo.engine import Query
@@ -85,7 +85,8 @@ def _flows_by_place(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _joined(items: Iterable[object]) -> Iterator[str]:
     """Yield the items as JSON with commas between them, many at once."""
+    texts = map(compact, items)
     separator = ""
-    for some in batched(items, _ROWS_PER_PIECE):
-        yield separator + ",".join(map(compact, some))
+    while piece := ",".join(islice(texts, _ROWS_PER_PIECE)):
+        yield separator + piece
         separator = ","

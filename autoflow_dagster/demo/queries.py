@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from autoflow_dagster.demo.records import CDR_TYPES
-from autoflow_dagster.demo.specs import Spec
+from autoflow_dagster.demo.spec_fields import Spec
 
 REDACTED_UP_TO = 15
 """A row of a result rests on more subscribers than this."""
@@ -47,12 +47,12 @@ def _daily_location(spec: Spec) -> Sql:
     if spec["method"] == "last":
         # Of two events in one second the one with the higher cell number counts as later.
         return Sql(
-            f"SELECT subscriber, max_by({unit}, second * 100000 + cell) AS pcod"
+            f"SELECT subscriber, max_by({unit}, second::BIGINT * 100000 + cell) AS pcod"
             f" FROM ({events.text}) GROUP BY subscriber",
             events.values,
         )
     return Sql(
-        f"SELECT subscriber, {unit} AS pcod FROM ({events.text}) GROUP BY ALL"
+        f"SELECT subscriber, {unit} AS pcod FROM ({events.text}) GROUP BY subscriber, {unit}"
         " QUALIFY row_number() OVER (PARTITION BY subscriber ORDER BY count(*) DESC, pcod) = 1",
         events.values,
     )
@@ -66,7 +66,7 @@ def _modal_location(spec: Spec) -> Sql:
         for number, part in enumerate(parts)
     ]
     return Sql(
-        f"SELECT subscriber, pcod FROM ({' UNION ALL '.join(days)}) GROUP BY ALL"
+        f"SELECT subscriber, pcod FROM ({' UNION ALL '.join(days)}) GROUP BY subscriber, pcod"
         " QUALIFY row_number() OVER (PARTITION BY subscriber"
         " ORDER BY count(*) DESC, max(day_number) DESC, pcod) = 1",
         [value for part in parts for value in part.values],

@@ -1,9 +1,9 @@
 """Synthetic call detail records: who lives where, who works where, and a flood that moves people.
 
-Subscribers sleep at home, some commute on weekdays, a few travel. On the ninth day a flood strikes
-two districts of the south-east coast: most people there leave within three days, to relatives in
-the nearest dry districts and in the capital; three quarters of them come back, slowly. Everything
-follows from the number of the subscriber and of the day (see `noise`), so every day can be made
+Subscribers sleep at home, some commute on weekdays, some have a second home that they visit at
+times, a few travel. On the ninth day a flood strikes two districts of the south-east coast: most
+people there leave within three days, to relatives in the nearest dry districts and in the capital;
+three quarters of them come back, slowly. Everything follows from the number of the subscriber and of the day (see `noise`), so every day can be made
 alone. What is asked about the records lives in `queries`.
 """
 
@@ -48,8 +48,9 @@ class Population:
 
     Attributes
     ----------
-    home, work, refuge : IntArray
-        Cells. Who does not commute works at home; the refuge matters to those who flee only.
+    home, work, second_home, refuge : IntArray
+        Cells. Who does not commute works at home, and who has no second home has his only one
+        twice; the refuge matters to those who flee only.
     commutes : BoolArray
         Whether weekdays are spent at work.
     activity : FloatArray
@@ -61,6 +62,7 @@ class Population:
 
     home: IntArray
     work: IntArray
+    second_home: IntArray
     refuge: IntArray
     commutes: BoolArray
     activity: FloatArray
@@ -96,13 +98,15 @@ def build_population(country: Country, subscribers: int) -> Population:
     who = np.arange(subscribers)
     home_admin3 = choose(uniform("home", who), country.weight)
     leaves, returns = _displacement(country, home_admin3)
+    home = _some_cell(country, home_admin3, uniform("home cell", who))
     commutes = uniform("commutes", who) < 0.45
     work_admin3 = np.where(commutes, _workplaces(country, home_admin3), home_admin3)
     refuge_admin3 = np.array([country.pcods["admin3"].index(pcod) for pcod in _REFUGES])
     refuge = refuge_admin3[choose(uniform("refuge", who), np.array(list(_REFUGES.values())))]
     return Population(
-        home=_some_cell(country, home_admin3, uniform("home cell", who)),
+        home=home,
         work=_some_cell(country, work_admin3, uniform("work cell", who)),
+        second_home=_second_homes(country, home_admin3, home),
         refuge=_some_cell(country, refuge, uniform("refuge cell", who)),
         commutes=commutes,
         activity=0.25 + 0.6 * uniform("activity", who),
@@ -168,6 +172,20 @@ def _workplaces(country: Country, home_admin3: IntArray) -> IntArray:
     return np.choose(kind, [home_admin3, neighbour, anywhere])
 
 
+def _second_homes(country: Country, home_admin3: IntArray, home: IntArray) -> IntArray:
+    """Return another cell for one in four: in the capital, or in the same region."""
+    who = np.arange(len(home_admin3))
+    capital = country.admin3_within("DMO.1.2_1")
+    region = np.array(country.pcods["admin1"])
+    starts = np.searchsorted(region, region[home_admin3])
+    sizes = np.searchsorted(region, region[home_admin3], side="right") - starts
+    nearby = starts + (sizes * uniform("nearby", who)).astype(np.int64)
+    in_capital = capital[(len(capital) * uniform("in capital", who)).astype(np.int64)]
+    admin3 = np.where(uniform("kind of second home", who) < 0.5, in_capital, nearby)
+    has_one = uniform("has second home", who) < 0.25
+    return np.where(has_one, _some_cell(country, admin3, uniform("second home", who)), home)
+
+
 def _district_numbers(country: Country) -> list[int]:
     """Return the number of the admin2 of each admin3; neighbours in this list share an admin2."""
     names = list(dict.fromkeys(country.pcods["admin2"]))
@@ -189,7 +207,8 @@ def _whereabouts(
     hour: IntArray,
 ) -> IntArray:
     """Return the cell that each event goes through."""
-    cell = population.home[subscriber]
+    elsewhere = uniform("elsewhere", day, subscriber) < (0.3 if is_weekday else 0.36)
+    cell = np.where(elsewhere, population.second_home[subscriber], population.home[subscriber])
     at_work = (hour >= _WORK_HOURS[0]) & (hour < _WORK_HOURS[1]) & population.commutes[subscriber]
     if is_weekday:
         cell = np.where(at_work, population.work[subscriber], cell)

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -91,34 +92,17 @@ class DemoFlowapi:
         key_file: Path | None = None,
     ) -> None:
         self.audience = AUDIENCE
+        self.url = ""  # known once the server listens
+        self._address = (host, port)
+        self._days = days if max_days is None else min(days, max_days)
         self._max_days = max_days
         self._new_date_every = new_date_every
+        self._seconds_per_query = seconds_per_query
         self._issuer = TokenIssuer(AUDIENCE, key_file)
         self.token = self.make_token()
         self._store = RecordStore(start, subscribers)
-        for _ in range(days if max_days is None else min(days, max_days)):
-            self._store.add(self._store.next_day())
-        self._engine = QueryEngine(self._store, seconds_per_query)
-        self._app = FlowapiApp(self._store, self._engine, self._issuer)
         self._stopping = threading.Event()
-        self._socket = _listen(host, port)
-        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        local = f"[{local}]" if ":" in local else local
-        self.url = f"http://{local}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(
-            self._app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            loop="asyncio",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Server(config)
-        self._threads = [threading.Thread(target=self._serve, name="demo-flowapi", daemon=True)]
-        if new_date_every is not None:
-            deliver = threading.Thread(target=self._deliver, name="demo-new-dates", daemon=True)
-            self._threads.append(deliver)
+        self._cleanup = ExitStack()
 
     @property
     def requests(self) -> Counter[str]:
@@ -126,9 +110,19 @@ class DemoFlowapi:
         return self._app.requests
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        self._server.ready.wait()
+        with ExitStack() as cleanup:  # what has been started is stopped when the rest fails
+            cleanup.callback(self._store.close)
+            listening = cleanup.enter_context(_listen(*self._address))
+            self.url = _local_url(self._address[0], listening.getsockname()[1])
+            for _ in range(self._days):
+                self._store.add(self._store.next_day())
+            engine = QueryEngine(self._store, self._seconds_per_query)
+            cleanup.callback(engine.stop)
+            self._app = FlowapiApp(self._store, engine, self._issuer)
+            cleanup.callback(_start_server(self._app, listening))
+            if self._new_date_every is not None:
+                cleanup.callback(self._start_deliveries())
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(
@@ -137,13 +131,7 @@ class DemoFlowapi:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopping.set()
-        self._server.should_exit = True
-        for thread in self._threads:
-            thread.join()
-        self._engine.stop()
-        self._store.close()
-        self._socket.close()
+        self._cleanup.close()
 
     def add_date(self, day: date | None = None, cdr_types: Collection[str] = CDR_TYPES) -> date:
         """Let the records of one more day arrive now.
@@ -189,11 +177,16 @@ class DemoFlowapi:
         """Return a token, a bad one if asked for; see `TokenIssuer.issue` for the parameters."""
         return self._issuer.issue(scopes, expires_in, audience, username)
 
-    def _serve(self) -> None:
-        try:
-            self._server.run(sockets=[self._socket])
-        finally:
-            self._server.ready.set()  # whoever waits for a server that failed must not wait on
+    def _start_deliveries(self) -> Callable[[], None]:
+        """Let days arrive from now on; the answer stops that."""
+        thread = threading.Thread(target=self._deliver, name="demo-new-dates", daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            self._stopping.set()
+            thread.join()
+
+        return stop
 
     def _deliver(self) -> None:
         while not self._stopping.wait(self._new_date_every):
@@ -239,7 +232,7 @@ def serve(
     token_file : Path, optional
         Where to write the token, for the owner's eyes only.
     url_file : Path, optional
-        Where to write the URL; appears when the server answers, after `token_file`.
+        Where to write the URL: there, after `token_file`, for as long as the server answers.
     print_token : bool
         Whether the token is shown.
     echo : callable
@@ -273,8 +266,46 @@ def serve(
                 echo(f"FLOWAPI_TOKEN={demo.token}")
             stop.wait()
     finally:
+        if url_file is not None:
+            url_file.unlink(missing_ok=True)
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+def _start_server(app: FlowapiApp, listening: socket.socket) -> Callable[[], None]:
+    """Answer requests in a thread of its own from now on; the answer stops that."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listening])
+        finally:
+            server.ready.set()  # whoever waits for a server that failed must not wait for ever
+
+    thread = threading.Thread(target=run, name="demo-flowapi", daemon=True)
+    thread.start()
+    server.ready.wait()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join()
+
+    return stop
+
+
+def _local_url(host: str, port: int) -> str:
+    """Return the URL for clients on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

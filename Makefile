@@ -1,0 +1,57 @@
+# Everything a newcomer needs: `make demo` and `make test`. Needs git, make and Python 3.11 to 3.13.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_DIR ?= .demo
+DEMO_OUTPUTS ?= outputs
+DEMO_ARGS ?=
+
+# Compiled bytecode is left behind by the set-up whatever this says; without it each kernel would
+# compile its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo dev test test-fast check format bench browser postgres system-packages clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+setup: $(STAMP)  ## Make .venv and install the project, pinned. Seconds when nothing changed.
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
+	@touch $@
+
+demo: setup  ## Run the whole product over a demo FlowAPI (ONCE=1: end when every date is done).
+	@$(BIN)/autoflow demo --dir $(DEMO_DIR) --outputs $(DEMO_OUTPUTS) $(if $(ONCE),--once) $(DEMO_ARGS)
+
+dev: setup  ## `dagster dev` on your own AUTOFLOW_INPUTS_DIR.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml
+
+test: setup check  ## All checks and all tests.
+	@$(BIN)/python -m pytest
+
+test-fast: setup  ## The tests that take milliseconds.
+	@$(BIN)/python -m pytest -m "not integration and not browser and not postgres"
+
+check: setup  ## Format, lint and types.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: setup  ## Format and mend what can be mended by itself.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+browser:  ## Install the browser for the browser tests (Debian; root or sudo).
+	@sh scripts/install_system_packages.sh chromium
+
+postgres:  ## Install PostgreSQL for the PostgreSQL tests (Debian; root or sudo).
+	@sh scripts/install_system_packages.sh postgresql
+
+system-packages:  ## Install every system package that some tests need.
+	@sh scripts/install_system_packages.sh chromium postgresql
+
+clean:  ## Remove what the other targets made, outputs included.
+	rm -rf $(VENV) $(DEMO_DIR) $(DEMO_OUTPUTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,119 @@
+"""Programs that a conversion starts: the bundled pandoc, Typst in a process of its own, asciidoctor.
+
+Each gets a bare environment (nothing secret in it), a time limit and a memory limit.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoflow_dagster.errors import ReportError
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+class ProgramFailed(Exception):
+    """A program ended with an error; `stderr` is what it said."""
+
+    def __init__(self, program: str, code: int, stderr: str) -> None:
+        self.program, self.code, self.stderr = program, code, stderr
+        super().__init__(f"{program} ended with {code}: {stderr[:500]}")
+
+
+@dataclass
+class Limits:
+    """What is left of the time for a conversion, and the memory each program may use.
+
+    Attributes
+    ----------
+    seconds : float
+        Time for the whole conversion, from the making of this object.
+    memory_mb : int
+        Most memory of each program, in MB.
+    """
+
+    seconds: float
+    memory_mb: int
+    _start: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float:
+        """Return the seconds left, raising `ReportError` when there are none."""
+        left = self.seconds - (time.monotonic() - self._start)
+        if left <= 0:
+            raise ReportError(
+                "Report",
+                f"the conversion took longer than its limit of {self.seconds:g} seconds.",
+                "Make the notebook's outputs smaller, or raise the limit.",
+            )
+        return left
+
+
+def run_program(
+    command: Sequence[str | Path],
+    text: str,
+    limits: Limits,
+    directory: Path,
+    environment: dict[str, str] | None = None,
+) -> str:
+    """Run a program on a text and return what it prints.
+
+    Raises
+    ------
+    ProgramFailed
+        When it ends with an error, or used more memory than it may.
+    ReportError
+        When it takes longer than the conversion may.
+    """
+    bare = {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": str(directory)}
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            input=text.encode("utf-8", "replace"),
+            capture_output=True,
+            cwd=directory,
+            env={**bare, **(environment or {})},
+            timeout=limits.left(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        limits.left()
+        raise
+    if done.returncode != 0:
+        message = done.stderr.decode("utf-8", "replace").strip()
+        raise ProgramFailed(Path(str(command[0])).name, done.returncode, message)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def pandoc_path() -> Path:
+    """Return the pandoc that comes with pypandoc_binary, never one that the machine has.
+
+    An older pandoc of the system cannot read AsciiDoc.
+    """
+    import pypandoc
+
+    path = Path(pypandoc.__file__).with_name("files") / "pandoc"
+    if not path.exists():
+        raise ReportError(
+            "Report",
+            "the package pypandoc_binary, which brings pandoc, is not installed.",
+            "pip install pypandoc_binary",
+        )
+    return path
+
+
+def run_pandoc(arguments: Sequence[str | Path], text: str, limits: Limits, directory: Path) -> str:
+    """Run the bundled pandoc, which stops by itself at the memory limit."""
+    memory = ["+RTS", f"-M{limits.memory_mb}m", "-RTS"]
+    return run_program([pandoc_path(), *memory, *arguments], text, limits, directory)
+
+
+def run_python(script: Path, text: str, limits: Limits, directory: Path) -> str:
+    """Run one of our scripts in a Python of its own, with the import path of this one."""
+    search = os.pathsep.join(entry for entry in sys.path if entry)
+    return run_program([sys.executable, script], text, limits, directory, {"PYTHONPATH": search})

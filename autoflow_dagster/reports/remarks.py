@@ -1,0 +1,36 @@
+"""The words of reports that are not the notebook's: remarks about what was left out."""
+
+from __future__ import annotations
+
+SCRIPTS = "Interactive content left out: it needs scripts, which reports do not run."
+UNREADABLE = "Text left unformatted: it could not be read as Markdown."
+PICTURE_BROKEN = "Picture left out: its data are broken."
+PICTURE_TOO_LARGE = "Picture left out: it is too large."
+PICTURE_TYPE = "Picture left out: it is neither PNG, JPEG, SVG, GIF nor WebP."
+PICTURE_REMOTE = "Picture left out: reports fetch nothing from a network."
+PICTURE_OUTSIDE = "Picture left out: its file is outside the inputs directory."
+PICTURE_MISSING = "Picture left out: its file was not found."
+FORMULAS = "Formulas are shown as their source: one of them could not be set."
+PLAIN = "Text is shown unformatted: the report could not be set otherwise."
+
+
+def rows_left_out(count: int) -> str:
+    """Return the remark under a shortened table."""
+    return f"{count:,} more {'row' if count == 1 else 'rows'} left out."
+
+
+def lines_left_out(count: int) -> str:
+    """Return the remark under shortened printed text."""
+    return f"{count:,} more {'line' if count == 1 else 'lines'} of printed text left out."
+
+
+def template_not_used(name: str, reason: str) -> str:
+    """Return the remark at the head of a report that the author's template could not make."""
+    return f'Made with the built-in template: "{name}" {reason}'
+
+
+def letters_without_font(letters: str) -> str:
+    """Return the remark about letters that no font has."""
+    shown = ", ".join(f"U+{ord(letter):04X}" for letter in letters[:12])
+    more = f" and {len(letters) - 12} others" if len(letters) > 12 else ""
+    return f"No font for these characters: {shown}{more}. Put one that has them into inputs/fonts."

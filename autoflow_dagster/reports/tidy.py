@@ -1,0 +1,232 @@
+"""An executed notebook made ready for paper: what is hidden goes, what stays is cleaned.
+
+Works on the notebook alone, before any template sees it, so that every template, format and engine
+hides the same things. Nothing here writes AsciiDoc or HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoflow_dagster.reports.html_reader import read_html
+from autoflow_dagster.reports.pictures import Picture, Pictures, decoded
+from autoflow_dagster.reports.text import plain_text, shortened, without_controls
+
+HIDE = frozenset({"hide", "hide_cell", "hide-cell", "remove_cell", "remove-cell"})
+HIDE_INPUT = frozenset({"hide_input", "hide-input", "remove_input", "remove-input"})
+HIDE_OUTPUT = frozenset({"hide_output", "hide-output", "remove_output", "remove-output"})
+SHOW_INPUT = frozenset({"show_input", "show-input"})
+PAGE_BREAK = frozenset({"page_break", "page-break"})
+PARAMETERS = frozenset({"parameters", "injected-parameters"})
+_PAPERMILL_ERROR = "papermill-error-cell-tag"
+
+PICTURE_TYPES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
+PRIORITY = ["text/html", "text/markdown", *PICTURE_TYPES, "text/latex", "text/plain"]
+"""Which form of an output is shown, best first."""
+
+_NOISE = ("application/papermill", "application/scrapbook", "application/vnd.jupyter.widget")
+_OBJECT = re.compile(
+    r"\[?<(?:[^<>]| at 0x)* at 0x[0-9a-fA-F]+>[,\s\]]*(?:.{0,20}<.* at 0x[0-9a-fA-F]+>.*)?"
+    r"|<Axes(?:Subplot)?:.*>|<Figure size [^<>]*>|Text\([^()]*, '.*'\)",
+    re.DOTALL,
+)
+_OPTION = re.compile(r"^#\|\s*([\w-]+):\s*(.*?)\s*$", re.MULTILINE)
+
+
+@dataclass
+class Tidying:
+    """How to tidy, and what was noted while doing so.
+
+    Attributes
+    ----------
+    pictures : Pictures
+        Receives every picture of the notebook.
+    show_code : bool
+    max_lines : int
+        Longest printed text kept, in lines.
+    notes : list of str
+        What was left out, in order, without repetitions.
+    """
+
+    pictures: Pictures
+    show_code: bool = False
+    max_lines: int = 400
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> str:
+        """Keep a note for the summary and return it, to be shown in its place."""
+        if text not in self.notes:
+            self.notes.append(text)
+        return text
+
+
+def tidy_notebook(nb: Any, tidying: Tidying) -> None:
+    """Change a notebook in place into what a report shows of it.
+
+    Each cell's metadata gets an ``autoflow`` entry: ``code`` (show its code and what it prints),
+    ``page_break``. Each output that has pictures gets ``metadata.filenames``, as templates expect.
+    """
+    cells = []
+    for cell in nb.cells:
+        tags = frozenset(cell.get("metadata", {}).get("tags") or ())
+        if tags & HIDE or _PAPERMILL_ERROR in tags:
+            continue
+        if cell.cell_type == "code" and tags & PARAMETERS and not tags & SHOW_INPUT:
+            continue
+        _tidy_cell(cell, tags, tidying)
+        cells.append(cell)
+    nb.cells = cells
+
+
+def _tidy_cell(cell: Any, tags: frozenset[str], tidying: Tidying) -> None:
+    cell.source = without_controls(_joined(cell.get("source", "")).replace("\r\n", "\n"))
+    facts = {"code": False, "page_break": bool(tags & PAGE_BREAK), "caption": "", "alt": ""}
+    cell.metadata["autoflow"] = facts
+    if cell.cell_type == "markdown":
+        if tags & HIDE_INPUT:
+            cell.source = ""
+        cell.source = _with_attachments(cell, tidying)
+    if cell.cell_type != "code":
+        return
+    cell.execution_count = None
+    options = dict(_OPTION.findall(cell.source))
+    for name, keys in (("caption", ("fig-cap", "tbl-cap")), ("alt", ("fig-alt",))):
+        said = cell.metadata.get(name) or next((options[k] for k in keys if k in options), "")
+        facts[name] = str(said).strip("\"'")
+    facts["code"] = bool((tidying.show_code or tags & SHOW_INPUT) and not tags & HIDE_INPUT)
+    if tags & HIDE_INPUT:
+        cell.source = ""
+        cell.metadata["transient"] = {"remove_source": True}
+    outputs = [] if tags & HIDE_OUTPUT else _merged_streams(cell.get("outputs") or [])
+    cell.outputs = [output for output in outputs if _tidy_output(output, cell, tidying)]
+
+
+def _merged_streams(outputs: list[Any]) -> list[Any]:
+    """Return the outputs with stderr gone and neighbouring pieces of stdout joined."""
+    merged: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.get("name") != "stdout":
+                continue
+            output["text"] = _joined(output.get("text", ""))
+            if merged and merged[-1].output_type == "stream":
+                merged[-1]["text"] += output["text"]
+                continue
+        merged.append(output)
+    return merged
+
+
+def _tidy_output(output: Any, cell: Any, tidying: Tidying) -> bool:
+    """Tidy one output; return False when nothing of it is shown."""
+    if output.output_type == "stream":
+        output["text"] = _printed(output["text"], output, tidying)
+        return bool(output["text"].strip())
+    if output.output_type == "error":
+        if not cell.metadata["autoflow"]["code"]:
+            return False
+        trace = plain_text("\n".join(output.get("traceback") or ()))
+        output["traceback"] = _printed(trace, output, tidying).split("\n")
+        return True
+    if output.output_type not in ("display_data", "execute_result"):
+        return False
+    return _tidy_data(output, cell, tidying)
+
+
+def _tidy_data(output: Any, cell: Any, tidying: Tidying) -> bool:
+    data = output.get("data") or {}
+    if any(mime.startswith(_NOISE) for mime in data):
+        return False
+    if not isinstance(output.get("metadata"), dict):
+        output["metadata"] = {}
+    output["data"] = data = {mime: _joined(value) for mime, value in data.items()}
+    output.metadata["autoflow"] = facts = {
+        "caption": str(output.metadata.get("caption") or cell.metadata["autoflow"]["caption"]),
+        "alt": str(output.metadata.get("alt") or cell.metadata["autoflow"]["alt"]),
+        "note": "",
+    }
+    for mime in PICTURE_TYPES:
+        if mime in data:
+            _keep_picture(output, mime, tidying)
+    if "text/html" in data:
+        _check_html(output, tidying)
+    if "text/plain" in data:
+        if _OBJECT.fullmatch(data["text/plain"].strip()):
+            del data["text/plain"]
+        else:
+            data["text/plain"] = _printed(data["text/plain"], output, tidying)
+    shown = [mime for mime in PRIORITY if mime in data]
+    if shown and shown[0] == "text/plain" and facts["note"].startswith("Picture"):
+        del data["text/plain"]  # "<Figure size ...>" says nothing
+    return bool([mime for mime in PRIORITY if mime in data]) or bool(facts["note"])
+
+
+def _keep_picture(output: Any, mime: str, tidying: Tidying) -> None:
+    try:
+        data = decoded(output.data[mime], mime)
+    except ValueError:
+        data = b""
+    own = output.metadata.get(mime)
+    width = own.get("width") if isinstance(own, dict) else None
+    css_pixels = float(width) * 0.75 if isinstance(width, int | float) and width > 0 else None
+    picture = tidying.pictures.add(data, mime, css_pixels)
+    if isinstance(picture, Picture):
+        output.metadata.setdefault("filenames", {})[mime] = picture.name
+    else:
+        del output.data[mime]
+        if not any(other in output.data for other in PICTURE_TYPES):
+            output.metadata["autoflow"]["note"] = tidying.note(picture)
+
+
+def _check_html(output: Any, tidying: Tidying) -> None:
+    """Drop HTML of which nothing would be seen, for the sake of the output's other forms."""
+    html = without_controls(output.data["text/html"])
+    output.data["text/html"] = html
+    if "<table" in html[:100_000].lower():
+        return
+    reading = read_html(html)
+    if reading.is_empty:
+        del output.data["text/html"]
+        if reading.active_parts and not any(mime in output.data for mime in PICTURE_TYPES):
+            output.data.pop("text/plain", None)
+            output.metadata["autoflow"]["note"] = tidying.note(
+                "Interactive content left out: it needs scripts, which reports do not run."
+            )
+
+
+def _printed(text: str, output: Any, tidying: Tidying) -> str:
+    text, left_out = shortened(plain_text(text), tidying.max_lines, 120 * tidying.max_lines)
+    if left_out:
+        note = tidying.note(f"{left_out:,} lines of printed text left out.")
+        text += f"\n[{note}]"
+    return text
+
+
+def _with_attachments(cell: Any, tidying: Tidying) -> str:
+    source = str(cell.source)
+    for name, bundle in sorted((cell.get("attachments") or {}).items()):
+        for mime, value in bundle.items():
+            try:
+                picture = tidying.pictures.add(decoded(value, mime), mime)
+            except ValueError:
+                picture = "Picture left out: its data are broken."
+            tidying.pictures.by_source[f"attachment:{name}"] = picture
+            if isinstance(picture, Picture):
+                source = source.replace(f"attachment:{name}", picture.name)
+    return _DATA_URI.sub(lambda match: _named(match[0], tidying), source)
+
+
+_DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=-]+)*,[A-Za-z0-9+/=%._~\-]+")
+
+
+def _named(uri: str, tidying: Tidying) -> str:
+    picture = tidying.pictures.find(uri)
+    return picture.name if isinstance(picture, Picture) else "broken-picture"
+
+
+def _joined(value: Any) -> Any:
+    """Return the text of a notebook field, which may be a list of lines."""
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "".join(value)
+    return value

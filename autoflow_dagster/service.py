@@ -1,0 +1,286 @@
+"""The service in one place: code server, webserver and daemon as child processes.
+
+Starts them, restarts what dies, and stops them in an order in which no run is lost. What they do
+is Dagster's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import yaml
+
+from autoflow_dagster.errors import AutoflowError, SettingsError
+from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+STOP_SECONDS = 20
+"""For a process to end by itself after it was asked to; then it is killed."""
+
+MAX_RESTARTS = 5
+"""Give up, so that the container's supervisor notices, when a process dies so often in a row."""
+
+STABLE_SECONDS = 120
+"""A process that lived so long starts with a clean slate of restarts."""
+
+
+@dataclass
+class Child:
+    """One process of the service and how often it had to be restarted."""
+
+    name: str
+    argv: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    restarts: int = 0
+    restart_at: float | None = None
+    log: IO[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass
+class Service:
+    """Code server, webserver and daemon.
+
+    Parameters
+    ----------
+    environment : mapping
+        Of all three; with DAGSTER_HOME.
+    host, port : str, int
+        Where the webserver listens. Port 0 takes a free one.
+    log_dir : Path or None
+        Where each process writes its log; None for this process's own output.
+    read_only : bool
+        Whether the UI allows no changes.
+    path_prefix : str
+        Under which a reverse proxy serves the UI, such as ``/autoflow``.
+    """
+
+    environment: Mapping[str, str]
+    host: str = "127.0.0.1"
+    port: int = 3000
+    log_dir: Path | None = None
+    log_level: str = "info"
+    read_only: bool = False
+    path_prefix: str = ""
+    children: list[Child] = field(default_factory=list)
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @property
+    def url(self) -> str:
+        """Address of the Dagster UI."""
+        return f"http://{self.host}:{self.port}{self.path_prefix}"
+
+    def start(self) -> None:
+        """Start the three processes; returns at once.
+
+        Raises
+        ------
+        SettingsError
+            When the port is taken.
+        """
+        self.port = free_port(self.host, self.port)
+        directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="autoflow-")))
+        code_socket, workspace = directory / "code.sock", directory / "workspace.yaml"
+        workspace.write_text(_workspace_of(code_socket))
+        self.children = [
+            Child("code server", self._code_server(code_socket)),
+            Child("webserver", self._webserver(workspace)),
+            Child("daemon", self._daemon(workspace)),
+        ]
+        for child in self.children:
+            self._spawn(child)
+
+    def _code_server(self, code_socket: Path) -> list[str]:
+        command = [sys.executable, "-m", "dagster", "code-server", "start"]
+        location = ["-m", DEFINITIONS_MODULE, "--location-name", LOCATION_NAME]
+        return [*command, *location, "--socket", str(code_socket), "--log-level", self.log_level]
+
+    def _webserver(self, workspace: Path) -> list[str]:
+        command = [sys.executable, "-m", "dagster_webserver", "-w", str(workspace)]
+        address = ["-h", self.host, "-p", str(self.port)]
+        prefix = ["-l", self.path_prefix] if self.path_prefix else []
+        mode = ["--read-only"] if self.read_only else []
+        return [*command, *address, *prefix, *mode, "--dagster-log-level", self.log_level]
+
+    def _daemon(self, workspace: Path) -> list[str]:
+        command = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
+        return [*command, "--log-level", self.log_level]
+
+    def _spawn(self, child: Child) -> None:
+        if self.log_dir is not None and child.log is None:
+            self.log_dir.mkdir(parents=True, exist_ok=True)
+            path = self.log_dir / f"{child.name.replace(' ', '_')}.log"
+            child.log = self._stack.enter_context(path.open("ab"))
+        child.process = subprocess.Popen(
+            child.argv,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=child.log,
+            stderr=subprocess.STDOUT if child.log else None,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
+        )
+        child.started_at = time.monotonic()
+        child.restart_at = None
+
+    def wait_until_ready(self, timeout_seconds: float, stop: Callable[[], bool]) -> bool:
+        """Wait until the UI answers; return False when `stop` said so first.
+
+        Raises
+        ------
+        AutoflowError
+            When the time is up or a process has died for good.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while not stop():
+            if answers(f"{self.url}/server_info"):
+                return True
+            self.tend()
+            if time.monotonic() > deadline:
+                raise AutoflowError(
+                    "The Dagster webserver",
+                    f"does not answer at {self.url} after {timeout_seconds:g} seconds.",
+                    self._where_logs_are(),
+                )
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def tend(self) -> None:
+        """Restart what has died, later each time.
+
+        Raises
+        ------
+        AutoflowError
+            When a process keeps dying.
+        """
+        now = time.monotonic()
+        for child in self.children:
+            if child.is_running:
+                if child.restarts and now - child.started_at > STABLE_SECONDS:
+                    child.restarts = 0
+            elif child.restart_at is None:
+                self._plan_restart(child, now)
+            elif now >= child.restart_at:
+                self._spawn(child)
+
+    def _plan_restart(self, child: Child, now: float) -> None:
+        status = child.process.returncode if child.process else None
+        if child.restarts >= MAX_RESTARTS:
+            raise AutoflowError(
+                f"The {child.name}",
+                f"has died {child.restarts + 1} times in a row (exit status {status}).",
+                self._where_logs_are(),
+            )
+        delay = 2.0**child.restarts
+        child.restarts += 1
+        child.restart_at = now + delay
+        logger.warning(
+            "The %s died (exit status %s); restarting it in %g s.", child.name, status, delay
+        )
+
+    def _where_logs_are(self) -> str:
+        return f"Its log is in {self.log_dir}." if self.log_dir else "See its log lines above."
+
+    def stop_requesting(self) -> None:
+        """Stop the daemon: nothing new is requested or started, running runs go on."""
+        self._stop_children("daemon")
+
+    def stop(self) -> None:
+        """Stop everything that still runs and remove temporary files."""
+        self._stop_children("daemon", "webserver", "code server")
+        self._stack.close()
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for child in self.children:
+            signal_group(child.process, signal.SIGKILL)
+        self._stack.close()
+
+    def _stop_children(self, *names: str) -> None:
+        stopping = [c for name in names for c in self.children if c.name == name and c.is_running]
+        for child in stopping:
+            assert child.process is not None, "running children have a process"
+            child.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(STOP_SECONDS)
+            signal_group(child.process, signal.SIGKILL)
+            child.process.wait()
+        self.children = [child for child in self.children if child.name not in names]
+
+
+def _workspace_of(code_socket: Path) -> str:
+    server = {"socket": str(code_socket), "location_name": LOCATION_NAME}
+    return yaml.safe_dump({"load_from": [{"grpc_server": server}]})
+
+
+def signal_group(process: subprocess.Popen[bytes] | None, number: int) -> None:
+    """Send a signal to a process and what it started in its session, if there is any left."""
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
+def answers(url: str) -> bool:
+    """Return whether an address answers with success."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def free_port(host: str, wanted: int) -> int:
+    """Return `wanted` if it can be listened on, or a free port for 0.
+
+    Raises
+    ------
+    SettingsError
+        When it is taken.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError as error:
+            raise SettingsError(
+                f"Port {wanted} of {host}",
+                f"cannot be listened on ({error.strerror}).",
+                "Stop what uses it, or choose another port with --port.",
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Callable[[], int]]:
+    """Count SIGTERM and SIGINT instead of dying of them; yields how many have come."""
+    received: list[int] = []
+
+    def count(number: int, _frame: object) -> None:
+        received.append(number)
+
+    previous = {n: signal.signal(n, count) for n in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: len(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
