@@ -2,91 +2,16 @@
 
 # No postponed annotations here: Dagster reads the type of `context` from the function itself.
 
-import dataclasses
-import json
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 
-from autoflow_dagster.errors import AutoflowError, NotebookError
-from autoflow_dagster.flowapi import fetch_with
-from autoflow_dagster.kernels import kernel_environment
-from autoflow_dagster.ledger import (
-    PATH_METADATA,
-    latest_output,
-    notebook_asset_key,
-    report_asset_key,
-)
-from autoflow_dagster.naming import DateRange, json_value, output_stem, parameters_hash
-from autoflow_dagster.notebooks import CellProgress, ExecutedNotebook, NotebookRun, execute_notebook
-from autoflow_dagster.planning import available_dates_of
-from autoflow_dagster.settings import Settings
-from autoflow_dagster.workflows import (
-    MISSING_DATES,
-    Notebook,
-    ReportFormat,
-    Workflow,
-    WorkflowConfig,
-    automatic_values,
-    notebook_parameters,
-)
-
-if TYPE_CHECKING:
-    from autoflow_dagster.reports import Provenance
-
-TAG_MISSING_DATES = "autoflow/missing_dates"
-"""Run tag with the stencil dates that were not available when the sensor requested the run."""
-
-
-@dataclass(frozen=True)
-class JobSpec:
-    """What one Dagster job runs: a workflow with a config's parameters, or with ones given by hand.
-
-    Attributes
-    ----------
-    config : WorkflowConfig or None
-        None for a workflow that no config names: its parameters are run config.
-    """
-
-    name: str
-    workflow: Workflow
-    config: WorkflowConfig | None
-    settings: Settings
-
-    @property
-    def partitions_def(self) -> dg.DynamicPartitionsDefinition | None:
-        """The job's reference dates: a partition exists because its stencil was satisfied."""
-        return dg.DynamicPartitionsDefinition(name=self.name) if self.config else None
-
-
-@dataclass(frozen=True)
-class RunValues:
-    """The values of one run: the workflow parameters and what they were made from.
-
-    Attributes
-    ----------
-    parameters : mapping
-        As in the config or run config, without the automatic ones.
-    values : mapping
-        All workflow parameters as JSON values, automatic ones included.
-    """
-
-    parameters: Mapping[str, Any]
-    values: Mapping[str, Any]
-    params_hash: str
-    reference_date: date | None = None
-    date_ranges: tuple[DateRange, ...] = ()
-    missing_dates: tuple[date, ...] = ()
-
-    @property
-    def subject(self) -> str:
-        """For messages about a notebook."""
-        return f"for reference date {self.reference_date}" if self.reference_date else ""
+from autoflow_dagster.cdr_assets import cdr_asset_key, cdr_types_of
+from autoflow_dagster.job_spec import JobSpec
+from autoflow_dagster.ledger import notebook_asset_key, report_asset_key
+from autoflow_dagster.materialize import materialize_notebook, materialize_report
+from autoflow_dagster.workflows import Notebook, ReportFormat, Workflow
 
 
 def build_assets(spec: JobSpec) -> list[dg.AssetsDefinition]:
@@ -105,22 +30,17 @@ def _build_notebook_asset(spec: JobSpec, notebook: Notebook) -> dg.AssetsDefinit
         notebook_asset_key(spec.name, key) for key in spec.workflow.upstream_of(notebook.key)
     ]
 
-    @dg.asset(
+    @_asset(
+        spec,
         key=notebook_asset_key(spec.name, notebook.key),
-        deps=upstream,
+        deps=upstream or _cdr_dependencies(spec),
         kinds={"jupyter"},
         op_tags={"notebook_path": str(source), "kind": "ipynb"},
         metadata={"notebook file": notebook.filename},
         description=notebook.description or f"Executed notebook `{notebook.filename}`.",
-        **_common(spec),
     )
-    def executed_notebook(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        values = run_values(context, spec)
-        executed = _run_notebook(context, spec, notebook, values)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(values.params_hash),
-            metadata=_notebook_metadata(spec, values, executed),
-        )
+    def executed_notebook(context: dg.AssetExecutionContext) -> Any:
+        return materialize_notebook(context, spec, notebook)
 
     return executed_notebook
 
@@ -130,31 +50,36 @@ def _build_report_asset(
 ) -> dg.AssetsDefinition:
     notebook_key = notebook_asset_key(spec.name, notebook.key)
 
-    @dg.asset(
+    @_asset(
+        spec,
         key=report_asset_key(spec.name, notebook.key, report_format),
         deps=[notebook_key],
         kinds={report_format},
         description=f"Report made from the executed notebook `{notebook.filename}`.",
-        **_common(spec),
     )
-    def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        values = run_values(context, spec)
-        return _make_report(context, spec, notebook, report_format, values)
+    def report(context: dg.AssetExecutionContext) -> Any:
+        return materialize_report(context, spec, notebook, report_format)
 
     return report
 
 
-def _common(spec: JobSpec) -> dict[str, Any]:
-    """Return what notebooks and reports of a job have in common."""
-    common: dict[str, Any] = {
-        "group_name": spec.name,
-        "owners": list(spec.workflow.owners) or None,
-        "tags": dict(spec.workflow.tags) or None,
-        "partitions_def": spec.partitions_def,
-    }
+def _asset(spec: JobSpec, **arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return `dagster.asset` with what notebooks and reports of a job have in common."""
     if spec.config is None and spec.workflow.parameter_names:
-        common["config_schema"] = parameters_schema(spec.workflow)
-    return common
+        arguments["config_schema"] = parameters_schema(spec.workflow)
+    decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
+        group_name=spec.name,
+        owners=list(spec.workflow.owners) or None,
+        tags=dict(spec.workflow.tags) or None,
+        partitions_def=spec.partitions_def,
+        **arguments,
+    )
+    return decorator
+
+
+def _cdr_dependencies(spec: JobSpec) -> list[dg.AssetKey]:
+    """Return the CDR types that decide when the first notebooks of a job run."""
+    return [cdr_asset_key(name) for name in cdr_types_of(spec.config)] if spec.config else []
 
 
 def parameters_schema(workflow: Workflow) -> dict[str, dg.Field]:
@@ -163,218 +88,3 @@ def parameters_schema(workflow: Workflow) -> dict[str, dg.Field]:
         name: dg.Field(dg.Any, description=f"Workflow parameter {name}")
         for name in sorted(workflow.parameter_names)
     }
-
-
-def run_values(context: dg.AssetExecutionContext, spec: JobSpec) -> RunValues:
-    """Return the values for this run's partition, or for its run config."""
-    if spec.config is None:
-        given = dict(context.op_execution_context.op_config or {})
-        params_hash = parameters_hash(given, None, None)
-        return RunValues(given, {name: json_value(v) for name, v in given.items()}, params_hash)
-    return config_values(
-        spec.config, date.fromisoformat(context.partition_key), _missing(context, spec)
-    )
-
-
-def config_values(
-    config: WorkflowConfig, reference_date: date, missing_dates: tuple[date, ...] = ()
-) -> RunValues:
-    """Return the values with which a config runs for a reference date.
-
-    Raises
-    ------
-    EmptyDateRangeError
-        When the date stencil means nothing for the date.
-    """
-    date_ranges = config.date_stencil.date_ranges(reference_date)
-    automatic = automatic_values(reference_date, date_ranges, missing_dates)
-    return RunValues(
-        parameters=config.parameters,
-        values={**automatic, **config.parameters},
-        params_hash=parameters_hash(config.parameters, reference_date, date_ranges),
-        reference_date=reference_date,
-        date_ranges=date_ranges,
-        missing_dates=missing_dates,
-    )
-
-
-def _missing(context: dg.AssetExecutionContext, spec: JobSpec) -> tuple[date, ...]:
-    """Return the stencil dates that are not available.
-
-    The sensor says so in a tag, once for all notebooks of the run; for a run that was launched by
-    hand FlowAPI is asked, and only when a notebook wants to know.
-    """
-    config = spec.config
-    if config is None or MISSING_DATES not in spec.workflow.parameter_names:
-        return ()
-    if MISSING_DATES in config.parameters:
-        return ()
-    tag = context.run.tags.get(TAG_MISSING_DATES)
-    if tag is not None:
-        return tuple(map(date.fromisoformat, json.loads(tag)))
-    available, _ = available_dates_of(config, fetch_with(spec.settings))
-    day = date.fromisoformat(context.partition_key)
-    return config.date_stencil.check(day, available).missing_dates
-
-
-def _run_notebook(
-    context: dg.AssetExecutionContext, spec: JobSpec, notebook: Notebook, values: RunValues
-) -> ExecutedNotebook:
-    settings = spec.settings
-    executed = dict(_executed_upstream(context, spec, notebook))
-    parameters = notebook_parameters(
-        notebook, values=values.values, flowapi_url=settings.flowapi_url or "", executed=executed
-    )
-    stem = output_stem(
-        notebook.filename,
-        spec.workflow.name,
-        values.reference_date,
-        values.params_hash,
-        datetime.now(UTC),
-    )
-
-    def on_cell(progress: CellProgress) -> None:
-        context.log.info(f"{notebook.filename}: cell {progress.number} of {progress.total}")
-
-    try:
-        return execute_notebook(
-            NotebookRun(
-                source=settings.inputs_dir / notebook.filename,
-                destination=settings.notebooks_dir / f"{stem}.ipynb",
-                failed_dir=settings.failed_notebooks_dir,
-                parameters=parameters,
-                working_dir=settings.inputs_dir,
-                kernel_name=notebook.kernel,
-                timeout=notebook.timeout,
-                environment=kernel_environment(settings.environ, settings.kernel_env),
-                secrets=settings.secret_values(),
-                subject=values.subject,
-                on_cell=on_cell,
-                stdout=sys.stdout,
-                stderr=sys.stderr,
-            )
-        )
-    except NotebookError as error:
-        raise _failure(error, {"failed notebook": error.kept} if error.kept else {}) from None
-
-
-def _executed_upstream(
-    context: dg.AssetExecutionContext, spec: JobSpec, notebook: Notebook
-) -> Iterator[tuple[str, str]]:
-    """Yield key and full path of each executed notebook that this one refers to."""
-    for key in spec.workflow.upstream_of(notebook.key):
-        path, _ = _existing_output(context, spec, notebook_asset_key(spec.name, key), key)
-        yield key, str(path)
-
-
-def _existing_output(
-    context: dg.AssetExecutionContext, spec: JobSpec, asset_key: dg.AssetKey, notebook_key: str
-) -> tuple[Path, str]:
-    partition_key = context.partition_key if spec.config else None
-    found = latest_output(context.instance, asset_key, partition_key, spec.settings.outputs_dir)
-    if found is None or not found[0].exists():
-        missing = "has not been executed" if found is None else f"is no longer at {found[0]}"
-        subject = f" for reference date {partition_key}" if partition_key else ""
-        raise _failure(
-            NotebookError(
-                f'Notebook "{notebook_key}" of job {spec.name}',
-                f"{missing}{subject}.",
-                "Materialize it first, or launch the whole job for this partition.",
-            )
-        )
-    return found
-
-
-def _failure(error: AutoflowError, files: Mapping[str, Path] | None = None) -> dg.Failure:
-    """Return a Dagster failure with our message; a retry is the sensor's to decide."""
-    metadata = {name: dg.MetadataValue.notebook(str(path)) for name, path in (files or {}).items()}
-    return dg.Failure(description=str(error), metadata=metadata, allow_retries=False)
-
-
-def _notebook_metadata(
-    spec: JobSpec, values: RunValues, executed: ExecutedNotebook
-) -> dict[str, Any]:
-    return {
-        "executed notebook": dg.MetadataValue.notebook(str(executed.path)),
-        **_common_metadata(spec, values, executed.path),
-        "notebook sha256": executed.source_sha256,
-        "kernel": executed.kernel_name,
-        "duration (s)": round(executed.duration_seconds, 2),
-        "cells executed": executed.cells,
-    }
-
-
-def _common_metadata(spec: JobSpec, values: RunValues, path: Path) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
-        PATH_METADATA: str(path.relative_to(spec.settings.outputs_dir)),
-        "parameters": dg.MetadataValue.json(json_value(dict(values.parameters))),
-        "parameters hash": values.params_hash,
-    }
-    if values.reference_date:
-        metadata["reference date"] = values.reference_date.isoformat()
-        metadata["date ranges"] = dg.MetadataValue.md(
-            "\n".join(f"- {start} up to, not including, {end}" for start, end in values.date_ranges)
-            or "none"
-        )
-    if values.missing_dates:
-        metadata["missing dates"] = ", ".join(map(str, values.missing_dates))
-    return metadata
-
-
-def _make_report(
-    context: dg.AssetExecutionContext,
-    spec: JobSpec,
-    notebook: Notebook,
-    report_format: ReportFormat,
-    values: RunValues,
-) -> dg.MaterializeResult[None]:
-    from autoflow_dagster.reports import ReportOptions, write_report
-
-    settings, output = spec.settings, notebook.output
-    assert output is not None, "a report asset exists for a notebook with an output only"
-    executed, params_hash = _existing_output(
-        context, spec, notebook_asset_key(spec.name, notebook.key), notebook.key
-    )
-    template = output.templates.get(report_format)
-    destination = settings.reports_dir / f"{executed.stem}.{report_format}"
-    options = ReportOptions(
-        format=report_format,
-        template=settings.inputs_dir / template if template else None,
-        inputs_dir=settings.inputs_dir,
-        show_code=output.show_code,
-        engine=settings.pdf_engine,
-        author=settings.report_author,
-        secrets=settings.secret_values(),
-    )
-    try:
-        summary = write_report(
-            executed, destination, options, _provenance(context, spec, notebook, values)
-        )
-    except AutoflowError as error:
-        raise _failure(error, {"executed notebook": executed}) from error.__cause__
-    return dg.MaterializeResult(
-        # The hash of the notebook it was made from: an old notebook makes an old report.
-        data_version=dg.DataVersion(params_hash),
-        metadata={
-            "report": dg.MetadataValue.path(str(destination)),
-            **_common_metadata(spec, values, destination),
-            **{name: value for name, value in dataclasses.asdict(summary).items() if value},
-        },
-    )
-
-
-def _provenance(
-    context: dg.AssetExecutionContext, spec: JobSpec, notebook: Notebook, values: RunValues
-) -> "Provenance":
-    from autoflow_dagster.reports import Provenance
-
-    return Provenance(
-        workflow=spec.workflow.name,
-        reference_date=values.reference_date,
-        parameters=values.parameters,
-        parameters_hash=values.params_hash,
-        date_ranges=values.date_ranges,
-        missing_dates=values.missing_dates,
-        run_id=context.run_id,
-        notebook_filename=notebook.filename,
-    )

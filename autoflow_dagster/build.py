@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from autoflow_dagster.assets import build_assets
+from autoflow_dagster.cdr_assets import build_cdr_assets
 from autoflow_dagster.jobs import build_job, job_specs
 from autoflow_dagster.sensors import build_sensor
 from autoflow_dagster.settings import Settings
@@ -19,7 +20,10 @@ def build_defs(definitions: WorkflowDefinitions, settings: Settings) -> dg.Defin
         definitions, settings, [jobs[config.name] for config in definitions.configs]
     )
     return dg.Definitions(
-        assets=[asset for spec in specs for asset in build_assets(spec)],
+        assets=[
+            *build_cdr_assets(definitions),
+            *(asset for spec in specs for asset in build_assets(spec)),
+        ],
         jobs=list(jobs.values()),
         sensors=[sensor],
     )

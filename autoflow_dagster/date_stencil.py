@@ -23,8 +23,8 @@ from autoflow_dagster.stencil_elements import (
     interval_of,
     parse_elements,
     resolve_element,
-    written,
 )
+from autoflow_dagster.yaml_text import clipped, written
 
 __all__ = [
     "CalendarOffset",
@@ -97,7 +97,7 @@ class DateStencil:
         if isinstance(value, list | tuple):
             return cls(value)
         hint = "Write a list, such as [-1, 0] for the day before and the reference date."
-        problem = StencilProblem((), f"{written(value)} is not a list.", hint)
+        problem = StencilProblem((), f"{clipped(written(value))} is not a list.", hint)
         raise InvalidDateStencilError([problem])
 
     def date_ranges(self, reference_date: date) -> tuple[DateRange, ...]:

@@ -8,41 +8,51 @@ line.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import gzip
-import json
+import concurrent.futures
+import os
 import re
+import socket
 import ssl
-import zlib
-from collections.abc import Mapping
+import threading
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.access_tokens import (
+    AVAILABLE_DATES_SCOPE,
+    TokenClaims,
+    check_characters,
+    read_token,
+)
 from autoflow_dagster.errors import (
     FlowapiError,
     FlowapiPermanentError,
     FlowapiTransientError,
     SettingsError,
 )
-from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings, redact
-
-AVAILABLE_DATES_SCOPE = "get_available_dates"
-MAX_ANSWER_BYTES = 32_000_000
-"""More than six CDR types over 1,000 years; an answer above it is not a list of available dates."""
-
-_NEW_TOKEN = (
-    "Trying again will not help: make a new token in FlowAuth and set FLOWAPI_TOKEN "
-    "(or the Docker secret of that name)."
+from autoflow_dagster.flowapi_answers import (
+    CHECK_ADDRESS,
+    TRY_LATER,
+    AvailableDates,
+    parse_available_dates,
+    status_error,
 )
-_TRY_LATER = "The next sensor tick asks again."
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
 
-AvailableDates = Mapping[str, DateSet]
-"""Dates that FlowAPI has, by CDR type. A type without dates is absent."""
+__all__ = [
+    "AVAILABLE_DATES_SCOPE",
+    "AvailableDates",
+    "TokenClaims",
+    "fetch_available_dates",
+    "fetch_with",
+    "parse_available_dates",
+    "read_token",
+]
+
+MAX_ANSWER_BYTES = 8_000_000
+"""Six CDR types over 250 years; an answer above it is not a list of available dates."""
+
+_GRACE_SECONDS = 0.5
+"""For the request to end by itself after its time; then it is left to its own thread."""
 
 
 def fetch_available_dates(
@@ -64,7 +74,7 @@ def fetch_available_dates(
     certificate : Path or None
         File with the certificate to trust; None for the usual authorities.
     connect_timeout_seconds, timeout_seconds : float
-        For connecting, and for the whole request, answer included.
+        For connecting, and for the whole request: looking up the name and the answer included.
 
     Raises
     ------
@@ -73,21 +83,18 @@ def fetch_available_dates(
     FlowapiPermanentError
         When the token, the address or the certificate has to be changed.
     """
-    where = f"FlowAPI at {url}"
-    try:
-        return asyncio.run(
-            _request(url, token, certificate, connect_timeout_seconds, timeout_seconds)
-        )
-    except FlowapiError:
-        raise
-    except TimeoutError as error:
-        raise FlowapiTransientError(
-            where,
-            f"no complete answer about available dates within {timeout_seconds:g} seconds.",
-            f"FlowAPI does not answer at all while FlowMachine is down. {_TRY_LATER}",
-        ) from error
-    except Exception as error:  # whatever the network or the HTTP library does
-        raise _connection_error(where, error, token) from None
+    check_characters(token)
+    request = _Request(url, token, certificate, connect_timeout_seconds, timeout_seconds)
+    outcome = _in_own_thread(request)
+    # Raised here and not where they arose: the HTTP library's errors can hold the token.
+    if isinstance(outcome, FlowapiError):
+        raise outcome
+    # A server or proxy that repeats the request's headers must not get the token into an error.
+    body = outcome.body.replace(token.encode(), b"***")
+    if outcome.status != 200:
+        location = outcome.location.replace(token, "***")
+        raise status_error(request.where, outcome.status, body, location)
+    return parse_available_dates(body, request.where)
 
 
 def fetch_with(settings: Settings) -> AvailableDates:
@@ -121,35 +128,84 @@ def fetch_with(settings: Settings) -> AvailableDates:
     )
 
 
-async def _request(
-    url: str, token: str, certificate: Path | None, connect_timeout: float, timeout: float
-) -> AvailableDates:
+@dataclass(frozen=True)
+class _Request:
+    """What to ask whom, and how long to wait."""
+
+    url: str
+    token: str
+    certificate: Path | None
+    connect_timeout: float
+    timeout: float
+
+    @property
+    def where(self) -> str:
+        """For errors, without a user's name and password."""
+        return "FlowAPI at " + re.sub(r"//[^/@]*@", "//", self.url)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came back, whatever it means."""
+
+    status: int
+    body: bytes
+    location: str
+
+
+def _in_own_thread(request: _Request) -> _Answer | FlowapiError:
+    """Make the request in a thread of its own, and wait for it no longer than its time.
+
+    The system's name look-up cannot be interrupted and may outlast every timeout, as an event loop
+    waits for it when it closes.
+    """
+    outcome: concurrent.futures.Future[_Answer | FlowapiError] = concurrent.futures.Future()
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_settle(outcome, request)), name="flowapi", daemon=True
+    )
+    thread.start()
+    try:
+        result = outcome.result(request.timeout + _GRACE_SECONDS)
+    except concurrent.futures.TimeoutError:
+        return _too_late(request)
+    thread.join(_GRACE_SECONDS)  # its sockets are closed when it ends
+    return result
+
+
+async def _settle(
+    outcome: concurrent.futures.Future[_Answer | FlowapiError], request: _Request
+) -> None:
+    """Make the request; whatever happens becomes the outcome."""
+    try:
+        async with asyncio.timeout(request.timeout):
+            outcome.set_result(await _ask(request))
+    except FlowapiError as error:
+        outcome.set_result(error)
+    except TimeoutError:
+        outcome.set_result(_too_late(request))
+    except Exception as error:  # whatever the network or the HTTP library does
+        outcome.set_result(_connection_error(request, error))
+
+
+async def _ask(request: _Request) -> _Answer:
     import httpx
 
-    where = f"FlowAPI at {url}"
-    verify = _tls_context(certificate) if certificate and url.lower().startswith("https") else True
-    limits = httpx.Timeout(timeout, connect=min(connect_timeout, timeout))
-    async with asyncio.timeout(timeout):
-        async with (
-            httpx.AsyncClient(verify=verify, timeout=limits, follow_redirects=False) as client,
-            client.stream(
-                "GET",
-                f"{url}/api/0/available_dates",
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            ) as response,
-        ):
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise FlowapiTransientError(
-                        where,
-                        f"more than {MAX_ANSWER_BYTES // 1_000_000} MB came instead of available dates.",
-                        "Check that FLOWAPI_URL is the address of a FlowAPI.",
-                    )
-    if response.status_code != 200:
-        raise _status_error(where, response.status_code, bytes(body), token)
-    return parse_available_dates(bytes(body), where)
+    is_https = request.url.lower().startswith("https")
+    verify = _tls_context(request.certificate) if request.certificate and is_https else True
+    limits = httpx.Timeout(request.timeout, connect=min(request.connect_timeout, request.timeout))
+    headers = {"Authorization": f"Bearer {request.token}", "Accept": "application/json"}
+    async with (
+        httpx.AsyncClient(verify=verify, timeout=limits, follow_redirects=False) as client,
+        client.stream("GET", f"{request.url}/api/0/available_dates", headers=headers) as response,
+    ):
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                size = f"more than {MAX_ANSWER_BYTES // 1_000_000} MB"
+                problem = f"answered {size}, which cannot be available dates."
+                raise FlowapiTransientError(request.where, problem, CHECK_ADDRESS)
+        return _Answer(response.status_code, bytes(body), response.headers.get("location", ""))
 
 
 def _tls_context(certificate: Path) -> ssl.SSLContext:
@@ -163,178 +219,70 @@ def _tls_context(certificate: Path) -> ssl.SSLContext:
         ) from error
 
 
-def _connection_error(where: str, error: Exception, token: str) -> FlowapiError:
-    """Return our error for a failure below HTTP."""
-    text = redact(str(error) or type(error).__name__, (token,))
-    if isinstance(_root_cause(error), ssl.SSLCertVerificationError):
-        return FlowapiPermanentError(
-            where,
-            f"its certificate is not trusted ({text}).",
-            "Set SSL_CERTIFICATE_FILE to FlowAPI's certificate.",
-        )
-    if type(error).__name__ in {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError"}:
-        return FlowapiPermanentError(
-            where, f"the request cannot be made ({text}).", "Check FLOWAPI_URL and FLOWAPI_TOKEN."
-        )
-    return FlowapiTransientError(where, f"cannot be reached ({text}).", _TRY_LATER)
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
-
-
-def _status_error(where: str, status: int, body: bytes, token: str) -> FlowapiError:
-    """Return permanent or transient, by HTTP status: 5xx, 408, 425 and 429 are worth repeating."""
-    says = redact(_message_in(body), (token,))
-    asked = f"(HTTP {status}{': ' + says if says else ''}) when asked for available dates"
-    if status == 403:
-        return FlowapiPermanentError(
-            where,
-            f"refused {asked}: the token lacks the scope {AVAILABLE_DATES_SCOPE}.",
-            _NEW_TOKEN,
-        )
-    if status in (401, 422):
-        return FlowapiPermanentError(where, f"refused the token {asked}.", _NEW_TOKEN)
-    if status >= 500 or status in (408, 425, 429):
-        return FlowapiTransientError(where, f"failed {asked}.", _TRY_LATER)
-    return FlowapiPermanentError(
-        where,
-        f"does not know the request {asked}.",
-        "Check that FLOWAPI_URL is FlowAPI's address, without /api/0.",
+def _too_late(request: _Request) -> FlowapiTransientError:
+    return FlowapiTransientError(
+        request.where,
+        f"no complete answer about available dates within {request.timeout:g} seconds.",
+        f"FlowAPI does not answer at all while FlowMachine is down. {TRY_LATER}",
     )
 
 
-def _message_in(body: bytes) -> str:
-    """Return what a JSON error body says; an empty string for anything else, such as HTML."""
-    try:
-        content = json.loads(body)
-    except ValueError:
-        return ""
-    message = content.get("msg") if isinstance(content, dict) else None
-    return " ".join(message.split())[:200] if isinstance(message, str) else ""
+def _connection_error(request: _Request, error: Exception) -> FlowapiError:
+    """Return our error for a failure below HTTP; never keeps or quotes what may hold the token."""
+    import httpx
 
-
-def parse_available_dates(body: bytes | str, where: str) -> AvailableDates:
-    """Read FlowAPI's answer about available dates.
-
-    Parameters
-    ----------
-    body : bytes or str
-        JSON in FlowAPI's form, ``{"available_dates": {"calls": ["2016-01-01", ...]}}``. Dates may
-        be unordered or repeated.
-    where : str
-        What to name in errors.
-
-    Raises
-    ------
-    FlowapiTransientError
-        When it is anything else, for instance cut short.
-
-    Examples
-    --------
-    >>> answer = parse_available_dates('{"available_dates": {"calls": ["2016-01-01"]}}', "FlowAPI")
-    >>> list(answer["calls"])
-    [datetime.date(2016, 1, 1)]
-    """
-    try:
-        content = json.loads(body)
-        by_type = content["available_dates"].items()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FlowapiTransientError(
-            where, "answered something other than available dates (or only a part).", _TRY_LATER
-        ) from error
-    return {cdr_type: _date_set(cdr_type, dates, where) for cdr_type, dates in by_type if dates}
-
-
-def _date_set(cdr_type: str, dates: Any, where: str) -> DateSet:
-    wrong = ["not a list"]
-    if isinstance(dates, list):
-        wrong = [repr(text)[:40] for text in dates if not _is_iso_date(text)]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise FlowapiTransientError(
-            where,
-            f'the available dates of CDR type "{cdr_type}" are not all dates: '
-            f"{', '.join(wrong[:3])}{more}.",
-            f"Look at FlowDB's etl records. {_TRY_LATER}",
+    where, cause = request.where, _root_cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _certificate_error(where, cause)
+    if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        hint = "Check whether FLOWAPI_URL should begin with http://."
+        return FlowapiPermanentError(where, "does not speak https.", hint)
+    if isinstance(error, httpx.ConnectTimeout):
+        seconds = f"{min(request.connect_timeout, request.timeout):g} seconds"
+        return FlowapiTransientError(where, f"no connection within {seconds}.", TRY_LATER)
+    if isinstance(error, httpx.TimeoutException):
+        return _too_late(request)
+    if isinstance(error, httpx.ConnectError):
+        return FlowapiTransientError(
+            where, f"cannot be connected to ({_reason(cause)}).", TRY_LATER
         )
-    return DateSet(date.fromisoformat(text) for text in set(dates))
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | httpx.DecodingError):
+        text = _reason(cause).replace(request.token, "***")  # it may quote what the server said
+        return FlowapiTransientError(where, f"its answer broke off ({text}).", TRY_LATER)
+    # The address, or a port or name in it that is too long for the system.
+    kinds = httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError
+    if isinstance(error, kinds) or isinstance(cause, ValueError | OverflowError):
+        problem = "is not a valid http:// or https:// address."
+        return FlowapiPermanentError(where, problem, CHECK_ADDRESS)
+    return FlowapiTransientError(where, f"cannot be asked ({type(cause).__name__}).", TRY_LATER)
 
 
-def _is_iso_date(text: Any) -> bool:
-    if not isinstance(text, str) or not _ISO_DATE.fullmatch(text):
-        return False
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _certificate_error(where: str, error: ssl.SSLCertVerificationError) -> FlowapiError:
+    hint = "Set SSL_CERTIFICATE_FILE to FlowAPI's certificate."
+    if "mismatch" in error.verify_message:
+        hint = "Set FLOWAPI_URL to a name that the certificate is for."
+    elif "expired" in error.verify_message:
+        hint = "Renew FlowAPI's certificate."
+    return FlowapiPermanentError(
+        where, f"its certificate is not trusted ({error.verify_message.rstrip('.')}).", hint
+    )
 
 
-@dataclass(frozen=True)
-class TokenClaims:
-    """What an access token says of itself, unverified: only FlowAPI can verify it.
-
-    Attributes
-    ----------
-    subject : str or None
-        Whose token it is.
-    audience : str or None
-        The FlowAPI server it is for.
-    expires_at : datetime or None
-        In UTC; None when the token says nothing (FlowAPI accepts such tokens for ever).
-    scopes_by_role : mapping of str to tuple of str
-        All scopes that one request needs must be in one role.
-    """
-
-    subject: str | None
-    audience: str | None
-    expires_at: datetime | None
-    scopes_by_role: Mapping[str, tuple[str, ...]]
-
-    def allows(self, scope: str) -> bool:
-        """Return whether some role has `scope`."""
-        return any(scope in scopes for scopes in self.scopes_by_role.values())
-
-    def expires_within(self, period: timedelta, now: datetime) -> bool:
-        """Return whether the token expires before `now` plus `period`, or has expired."""
-        return self.expires_at is not None and self.expires_at < now + period
+def _root_cause(error: BaseException) -> BaseException:
+    while True:
+        if isinstance(error, BaseExceptionGroup):  # one for each address of the name
+            cause: BaseException | None = error.exceptions[0]
+        else:
+            cause = error.__cause__ or error.__context__
+        if cause is None:
+            return error
+        error = cause
 
 
-def read_token(token: str) -> TokenClaims:
-    """Read a token's claims without verifying its signature.
-
-    Raises
-    ------
-    FlowapiPermanentError
-        When it is not a JSON web token; the message does not contain the token.
-    """
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        expiry = claims.get("exp")
-        return TokenClaims(
-            subject=claims.get("sub"),
-            audience=claims.get("aud"),
-            expires_at=None if expiry is None else datetime.fromtimestamp(expiry, UTC),
-            scopes_by_role=_scopes(claims.get("user_claims")),
-        )
-    except (IndexError, ValueError, TypeError, AttributeError, OverflowError, OSError):
-        raise FlowapiPermanentError(
-            "FLOWAPI_TOKEN",
-            "is not a FlowAPI access token (a JSON web token: three parts joined by dots).",
-            "Copy the whole token from FlowAuth.",
-        ) from None
-
-
-def _scopes(user_claims: Any) -> dict[str, tuple[str, ...]]:
-    """Unpack the roles: base64 of gzip of JSON, as FlowAPI's token issuer packs them."""
-    if not isinstance(user_claims, str):
-        return {}
-    try:
-        roles = json.loads(gzip.decompress(base64.b64decode(user_claims)))
-    except (binascii.Error, zlib.error, OSError, EOFError, ValueError):
-        return {}
-    return {role: tuple(scopes) for role, scopes in roles.items()}
+def _reason(error: BaseException) -> str:
+    """Return the system's words for a network error, without numbers and addresses."""
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason or "TLS").replace("_", " ").lower()
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        return error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno)
+    return str(error) or type(error).__name__

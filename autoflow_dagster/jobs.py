@@ -9,8 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from autoflow_dagster.assets import JobSpec, config_values, parameters_schema
+from autoflow_dagster.assets import parameters_schema
 from autoflow_dagster.date_stencil import EmptyDateRangeError
+from autoflow_dagster.job_spec import JobSpec, config_values
 from autoflow_dagster.ledger import asset_keys
 from autoflow_dagster.naming import (
     TAG_CONFIG,

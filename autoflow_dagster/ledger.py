@@ -7,6 +7,7 @@ version, however it was launched.
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -222,3 +223,22 @@ def failure_text(instance: DagsterInstance, run_id: str) -> str:
             return str(data.error.message).strip()
     messages = [record.event_log_entry.user_message for record in records]
     return messages[0] if messages else "the run ended before it could say why"
+
+
+def running_runs(instance: DagsterInstance) -> Sequence[dg.DagsterRun]:
+    """Return the runs that have a process; queued ones are not among them."""
+    with_process = [status for status in UNFINISHED if status is not DagsterRunStatus.QUEUED]
+    return instance.get_runs(RunsFilter(statuses=with_process))
+
+
+def cancel_runs(
+    instance: DagsterInstance, runs: Sequence[dg.DagsterRun], timeout_seconds: float = 15.0
+) -> None:
+    """Ask runs to end and wait until they did; report the others as cancelled."""
+    for run in runs:
+        instance.run_launcher.terminate(run.run_id)
+    deadline = time.monotonic() + timeout_seconds
+    while (left := running_runs(instance)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    for run in left:
+        instance.report_run_canceled(run)

@@ -6,16 +6,19 @@ gets a state. Nothing here reads a clock, a file, FlowAPI or Dagster.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from heapq import nsmallest
 
+from autoflow_dagster.date_hashes import DateHashes
 from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import EmptyDateRangeError, StencilCheck
-from autoflow_dagster.naming import DateRange, parameters_hash
+from autoflow_dagster.date_stencil import DateStencil, EmptyDateRangeError, StencilCheck
+from autoflow_dagster.naming import DateRange
 from autoflow_dagster.workflows import WorkflowConfig
 
 
@@ -43,7 +46,8 @@ class Attempt:
     ended_at : datetime
         UTC-aware.
     was_cancelled : bool
-        False when it failed.
+        False when it failed. A cancelled run is no attempt to `max_attempts` and `retry_delay`:
+        stopping the service cancels runs, and must not use up what the user allowed for failures.
     """
 
     run_id: str
@@ -71,14 +75,12 @@ class History:
     attempts: Mapping[tuple[date, str], Sequence[Attempt]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedDate:
-    """One available date of one config.
+    """One reference date of one config.
 
     Attributes
     ----------
-    check : StencilCheck or None
-        Which stencil dates are there; None when the stencil means nothing for this date.
     parameters_hash : str or None
         None when the stencil means nothing for this date.
     attempts : sequence of Attempt
@@ -87,15 +89,30 @@ class PlannedDate:
         For a delayed date: when it may be tried again. None when that is the next check.
     run_id : str or None
         Of the run that is queued or running.
+    stencil : DateStencil
+        The config's.
+    available : DateSet
+        Dates available to the config.
     """
 
     reference_date: date
     state: State
-    check: StencilCheck | None = None
     parameters_hash: str | None = None
     attempts: Sequence[Attempt] = ()
     not_before: datetime | None = None
     run_id: str | None = None
+    stencil: DateStencil = field(default_factory=DateStencil, repr=False)
+    available: DateSet = field(default_factory=DateSet, repr=False)
+
+    @property
+    def check(self) -> StencilCheck | None:
+        """Which stencil dates are there; None when the stencil means nothing for this date.
+
+        Made when it is asked for: most dates of a plan are done, and nobody asks.
+        """
+        if self.parameters_hash is None:
+            return None
+        return self.stencil.check(self.reference_date, self.available)
 
     @property
     def date_ranges(self) -> tuple[DateRange, ...]:
@@ -181,31 +198,42 @@ def plan_config(
         UTC-aware; used for `retry_delay` only.
     """
     available, absent = available_dates_of(config, by_cdr_type)
-    dates = tuple(plan_date(config, day, available, history, now) for day in available)
+    hashes = DateHashes(config.parameters, config.date_stencil)
+    dates = tuple(_plan_date(config, hashes, day, available, history, now) for day in available)
     return ConfigPlan(config=config, dates=dates, available=available, absent_cdr_types=absent)
 
 
 def plan_date(
     config: WorkflowConfig, day: date, available: DateSet, history: History, now: datetime
 ) -> PlannedDate:
-    """Decide for one reference date, available or not, what the next check would make of it."""
+    """Decide for one reference date, available or not, what the next check would make of it.
+
+    A date that is not available waits for itself, whatever its stencil says.
+    """
+    hashes = DateHashes(config.parameters, config.date_stencil)
+    planned = _plan_date(config, hashes, day, available, history, now)
+    if day not in available and planned.state in (State.DUE, State.EXHAUSTED, State.DELAYED):
+        return dataclasses.replace(planned, state=State.WAITING, not_before=None)
+    return planned
+
+
+def _plan_date(
+    config: WorkflowConfig,
+    hashes: DateHashes,
+    day: date,
+    available: DateSet,
+    history: History,
+    now: datetime,
+) -> PlannedDate:
+    stencil = config.date_stencil
     try:
-        check = config.date_stencil.check(day, available)
-        date_ranges = check.date_ranges
+        params_hash = hashes(day)
     except EmptyDateRangeError:
-        return PlannedDate(day, State.NEVER)
-    params_hash = parameters_hash(config.parameters, day, date_ranges)
+        return PlannedDate(day, State.NEVER, stencil=stencil, available=available)
     attempts = history.attempts.get((day, params_hash), ())
-    state, not_before = _state(config, day, check, params_hash, attempts, history, now)
-    return PlannedDate(
-        reference_date=day,
-        state=state,
-        check=check,
-        parameters_hash=params_hash,
-        attempts=attempts,
-        not_before=not_before,
-        run_id=history.running.get(day),
-    )
+    state, not_before = _state(config, day, available, params_hash, attempts, history, now)
+    run_id = history.running.get(day)
+    return PlannedDate(day, state, params_hash, attempts, not_before, run_id, stencil, available)
 
 
 def is_selected(config: WorkflowConfig, day: date) -> bool:
@@ -220,7 +248,7 @@ def is_selected(config: WorkflowConfig, day: date) -> bool:
 def _state(
     config: WorkflowConfig,
     day: date,
-    check: StencilCheck,
+    available: DateSet,
     params_hash: str,
     attempts: Sequence[Attempt],
     history: History,
@@ -233,12 +261,14 @@ def _state(
         return State.NOT_SELECTED, None
     if history.done.get(day) == params_hash:
         return State.DONE, None
+    check = config.date_stencil.check(day, available)
     if not check.is_satisfied(config.min_available, config.max_gap):
         return State.WAITING, None
-    if config.max_attempts is not None and len(attempts) >= config.max_attempts:
+    failures = [attempt.ended_at for attempt in attempts if not attempt.was_cancelled]
+    if config.max_attempts is not None and len(failures) >= config.max_attempts:
         return State.EXHAUSTED, None
-    if attempts and config.retry_delay is not None:
-        not_before = attempts[-1].ended_at + config.retry_delay
+    if failures and config.retry_delay is not None:
+        not_before = max(failures) + config.retry_delay
         if now < not_before:
             return State.DELAYED, not_before
     return State.DUE, None
@@ -247,17 +277,19 @@ def _state(
 def requestable(plan: ConfigPlan, check_started_at: datetime) -> list[PlannedDate]:
     """Return the due dates that this check may still request.
 
-    A date whose attempt ended after the check began is left to the next check, so that a failing
-    date is not tried again and again while a backlog is handed out.
+    A date whose attempt ended after the check began, failed or cancelled, is left to the next
+    check, so that a failing date is not tried again and again while a backlog is handed out.
     """
     return [
         planned
         for planned in plan.in_state(State.DUE)
-        if not planned.attempts or planned.attempts[-1].ended_at < check_started_at
+        if all(attempt.ended_at < check_started_at for attempt in planned.attempts)
     ]
 
 
-def share_out(due: Sequence[Sequence[PlannedDate]], limit: int) -> list[tuple[int, PlannedDate]]:
+def share_out(
+    due: Sequence[Sequence[PlannedDate]], limit: int, running: Sequence[int] = ()
+) -> list[tuple[int, PlannedDate]]:
     """Choose at most `limit` dates, taking turns between configs, the oldest of each first.
 
     Parameters
@@ -266,20 +298,26 @@ def share_out(due: Sequence[Sequence[PlannedDate]], limit: int) -> list[tuple[in
         For each config its requestable dates, ascending.
     limit : int
         Most dates to choose.
+    running : sequence of int
+        For each config how many runs it has queued or running: those were its turns already, so
+        that with more configs than `limit` the last ones do not wait for ever. Empty: none.
 
     Returns
     -------
     list of (int, PlannedDate)
         Index of the config, and the date.
     """
-    chosen: list[tuple[int, PlannedDate]] = []
-    for round_number in range(max(map(len, due), default=0)):
-        for index, dates in enumerate(due):
-            if round_number < len(dates):
-                if len(chosen) == limit:
-                    return chosen
-                chosen.append((index, dates[round_number]))
-    return chosen
+    turns = [
+        (turn, index, planned.reference_date)
+        for index, dates in enumerate(due)
+        for turn, planned in enumerate(dates[:limit], start=running[index] if running else 0)
+    ]
+    chosen = nsmallest(limit, turns)
+    positions = [turn - (running[index] if running else 0) for turn, index, _ in chosen]
+    return [
+        (index, due[index][position])
+        for (_, index, _), position in zip(chosen, positions, strict=True)
+    ]
 
 
 def first_dates(dates: Iterable[date], limit: int = 3) -> str:

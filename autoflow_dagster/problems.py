@@ -7,16 +7,19 @@ their readable names; where the problems come from is for the modules that find 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from autoflow_dagster.yaml_text import written
+
 FILE_NAME = "workflows.yml"
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list indices from the top of the file; empty for the whole file."""
-
-_LONGEST_VALUE = 80
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Finding:
     is_warning: bool = False
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Message:
     """A finding as it is shown: ``workflows.yml:LINE: place: what is wrong. What to do.``."""
 
@@ -52,10 +55,18 @@ class Message:
     place: str
     text: str
 
+    @property
+    def sort_key(self) -> tuple[int, list[tuple[int, str]], str]:
+        """By line, then by place with numbers as numbers: item 2 before item 10."""
+        parts = re.split(r"(\d+)", self.place)
+        place = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+        return self.line, place, self.text
+
     def __str__(self) -> str:
         place = f"{self.place}: " if self.place else ""
         # One line for each problem, whatever is in the values.
-        return " ".join(f"{FILE_NAME}:{self.line}: {place}{self.text}".split())
+        line = " ".join(f"{FILE_NAME}:{self.line}: {place}{self.text}".split())
+        return _CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", line)
 
 
 def place_name(path: Path, data: Any) -> str:
@@ -73,21 +84,27 @@ def place_name(path: Path, data: Any) -> str:
     >>> place_name(("workflows", 0, "notebooks"), {"workflows": [{"name": "flows"}]})
     'workflow "flows" > notebooks'
     """
+    words = [_word(part, _value_at(data, path[:depth])) for depth, part in enumerate(path)]
     match path:
-        case ("workflows", int(index), *rest):
-            name = _value_at(data, ("workflows", index, "name"))
-            head = f'workflow "{name}"' if isinstance(name, str) else f"workflow {index + 1}"
-            if len(rest) > 1 and rest[0] == "notebooks":
-                return " > ".join([head, f'notebook "{rest[1]}"', *_words(rest[2:])])
-            return " > ".join([head, *_words(rest)])
-        case ("available_dates_sensor", "workflows", int(index), *rest):
-            return " > ".join(["available_dates_sensor", _config_name(index, data), *_words(rest)])
+        case ("workflows", int(index), "notebooks", _, *_):
+            return " > ".join([_workflow_name(index, data), f'notebook "{words[3]}"', *words[4:]])
+        case ("workflows", int(index), *_):
+            return " > ".join([_workflow_name(index, data), *words[2:]])
+        case ("available_dates_sensor", "workflows", int(index), *_):
+            return " > ".join(["available_dates_sensor", _config_name(index, data), *words[3:]])
         case _:
-            return " > ".join(_words(path))
+            return " > ".join(words)
 
 
-def _words(path: Iterable[str | int]) -> list[str]:
-    return [f"item {part + 1}" if isinstance(part, int) else str(part) for part in path]
+def _word(part: str | int, container: Any) -> str:
+    if isinstance(container, list):
+        return f"item {int(part) + 1}"
+    return part if isinstance(part, str) else written(part)
+
+
+def _workflow_name(index: int, data: Any) -> str:
+    name = _value_at(data, ("workflows", index, "name"))
+    return f'workflow "{name}"' if isinstance(name, str) else f"workflow {index + 1}"
 
 
 def _config_name(index: int, data: Any) -> str:
@@ -115,17 +132,6 @@ def _value_at(data: Any, path: Path) -> Any:
     return data
 
 
-def clipped(text: str) -> str:
-    """Return a value's text, cut when it is long.
-
-    Examples
-    --------
-    >>> len(clipped("a" * 1000))
-    80
-    """
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
-
-
 def listed(names: Iterable[object]) -> str:
     """Return names in quotes, sorted.
 
@@ -137,6 +143,14 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(f'"{name}"' for name in sorted(map(str, names)))
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the closest of the known names; None when none is close."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    close += [other for other in known if other.lower() == name.lower()]
+    return close[0] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question that names the closest of the known names; empty when none is close.
 
@@ -145,11 +159,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("run_flow", ["run_flows", "flows_report"])
     'Did you mean "run_flows"?'
     """
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    if not close:
-        close = [other for other in known if other.lower() == name.lower()]
-    return f'Did you mean "{close[0]}"?' if close else ""
+    close = closest(name, known)
+    return f'Did you mean "{close}"?' if close else ""
 
 
 def sentences(*parts: str) -> str:

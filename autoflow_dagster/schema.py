@@ -184,7 +184,7 @@ class ConfigModel(Model):
         "one has it. Default: as the sensor's cdr_types_mode.",
         examples=["all"],
     )
-    min_available: Annotated[float, Field(ge=0, le=1)] = Field(
+    min_available: values.Share = Field(
         default=1.0,
         description="Share of the stencil's dates, from 0 to 1, that must be available.",
         examples=[0.6],
@@ -195,7 +195,7 @@ class ConfigModel(Model):
         "min_available is below 1. Default: no limit.",
         examples=[6],
     )
-    max_attempts: Annotated[int, Field(ge=1)] | None = Field(
+    max_attempts: values.Attempts | None = Field(
         default=None,
         description="Failed attempts after which a date is given up. Default: never; it is tried "
         "at every check.",

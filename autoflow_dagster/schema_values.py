@@ -80,6 +80,23 @@ def _read_gap(value: object) -> timedelta:
     return timedelta(days=value)
 
 
+def _read_share(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    percent = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)\s*%?", str(value), re.ASCII)
+    if percent and 2 <= float(percent[1]) <= 100:
+        hint = f"Write {float(percent[1]) / 100:g} for {percent[1]}%."
+    else:
+        hint = "Write a number from 0 to 1, such as 0.6."
+    _refuse("{value} is not a share.", hint)
+
+
+def _read_attempts(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        _refuse("{value} is not a number of attempts.", "Write a whole number from 1, such as 3.")
+    return value
+
+
 def _read_stencil(value: object) -> DateStencil:
     try:
         return DateStencil.parse(value)
@@ -203,7 +220,7 @@ def _read_source(value: object) -> str:
     _refuse(
         "{value} is not a name. The value of a notebook's parameter is the name of a workflow "
         "parameter, of another notebook, or of an automatic parameter.",
-        'To pass {value} itself, write "{key}: {key}" here and "{key}: {value}" under the '
+        "To pass {value} itself, write `{key}: {key}` here and `{key}: {value}` under the "
         "parameters of the config.",
     )
 
@@ -269,6 +286,14 @@ Date = Annotated[date, PlainValidator(_read_date), WithJsonSchema(_ISO_DATE_SCHE
 Duration = Annotated[timedelta, PlainValidator(_read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Gap = Annotated[
     timedelta, PlainValidator(_read_gap), WithJsonSchema({"type": "integer", "minimum": 0})
+]
+Share = Annotated[
+    float,
+    PlainValidator(_read_share),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+Attempts = Annotated[
+    int, PlainValidator(_read_attempts), WithJsonSchema({"type": "integer", "minimum": 1})
 ]
 Stencil = Annotated[DateStencil, PlainValidator(_read_stencil), WithJsonSchema(_STENCIL_SCHEMA)]
 EveryKey = Annotated[

@@ -11,12 +11,13 @@ from typing import Any
 import dagster as dg
 
 from autoflow_dagster import check_schedule
-from autoflow_dagster.assets import TAG_MISSING_DATES
+from autoflow_dagster.cdr_assets import observations
 from autoflow_dagster.check_schedule import CheckCursor
 from autoflow_dagster.errors import FlowapiPermanentError
 from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
 from autoflow_dagster.jobs import run_tags
 from autoflow_dagster.ledger import launched_before, read_histories
+from autoflow_dagster.materialize import TAG_MISSING_DATES
 from autoflow_dagster.naming import TAG_ATTEMPT, run_key
 from autoflow_dagster.planning import (
     ConfigPlan,
@@ -86,6 +87,7 @@ class _Tick:
         self.definitions = definitions
         self.settings = settings
         self.last_answer = last_answer
+        self.observations: Sequence[dg.AssetObservation] = ()
         self.now = datetime.now(UTC)
         self.cursor = check_schedule.begin_tick(CheckCursor.from_json(context.cursor), self.now)
 
@@ -111,6 +113,7 @@ class _Tick:
 
     def _ask_flowapi(self) -> AvailableDates:
         available = fetch_with(self.settings)
+        self.observations = observations(available, self.last_answer.get("available"))
         self.last_answer["available"] = available
         self.cursor = dataclasses.replace(self.cursor, polled_at=self.now)
         return available
@@ -157,6 +160,7 @@ class _Tick:
             run_requests=run_requests,
             skip_reason=None if run_requests else dg.SkipReason("\n".join(lines)),
             dynamic_partitions_requests=self._new_partitions(plans),
+            asset_events=self.observations,
             cursor=cursor.to_json(),
         )
 

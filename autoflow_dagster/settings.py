@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
+from urllib.parse import quote, unquote, urlsplit
 
 from autoflow_dagster.errors import SettingsError
 
 FLOWAPI_TOKEN = "FLOWAPI_TOKEN"
 DB_PASSWORD = "AUTOFLOW_DB_PASSWORD"
+MIN_SECRET_LENGTH = 4
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-PDF_ENGINES = ("typst", "asciidoctor", "auto")
+PdfEngine = Literal["typst", "asciidoctor", "auto"]
+PDF_ENGINES: tuple[PdfEngine, ...] = get_args(PdfEngine)
 
 
 def _path(text: str) -> Path:
@@ -52,9 +56,20 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def _http_url(text: str) -> str:
-    if not text.lower().startswith(("http://", "https://")):
+    try:
+        parts = urlsplit(text)
+        is_address = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
+    except ValueError:  # of brackets or the port
+        is_address = False
+    if not is_address or parts.scheme not in ("http", "https"):
         raise ValueError("Give an address that starts with https:// or http://.")
+    if parts.username is not None:
+        raise ValueError("Leave out the user name and password: FlowAPI wants a token only.")
     return text.rstrip("/")
+
+
+def _on_or_off(text: str) -> bool:
+    return _one_of("on", "off")(text.lower()) == "on"
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -62,11 +77,16 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _setting(
-    name: str, default: Any, parse: Callable[[str], Any], meaning: str, shown: str = ""
+    name: str,
+    default: Any,
+    parse: Callable[[str], Any],
+    meaning: str,
+    shown: str = "",
+    may_hold_secret: bool = False,
 ) -> Any:
     """Declare a setting: its variable, default, parser, and its row of the README's table."""
     metadata = {"name": name, "parse": parse, "meaning": meaning, "shown": shown}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, repr=not may_hold_secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +132,7 @@ class Settings:
         str,
         "`postgresql://user:{}@host:5432/database`, `{}` standing for the password; "
         "unset: Dagster's SQLite below `DAGSTER_HOME`.",
+        may_hold_secret=True,
     )
     check_interval_seconds: int = _setting(
         "AUTOFLOW_SENSOR_INTERVAL",
@@ -144,7 +165,13 @@ class Settings:
         _positive_seconds,
         "Seconds for a whole request for available dates.",
     )
-    pdf_engine: str = _setting(
+    stop_grace_seconds: float = _setting(
+        "AUTOFLOW_STOP_GRACE",
+        60.0,
+        _positive_seconds,
+        "Seconds that running notebooks get to finish when the service is stopped.",
+    )
+    pdf_engine: PdfEngine = _setting(
         "AUTOFLOW_PDF_ENGINE",
         "typst",
         _one_of(*PDF_ENGINES),
@@ -159,6 +186,28 @@ class Settings:
         (),
         _names,
         "Names of further environment variables that notebooks may read, separated by commas.",
+    )
+    warm_runs: bool = _setting(
+        "AUTOFLOW_WARM_RUNS",
+        True,
+        _on_or_off,
+        "`on`: runs are forked from a process that has imported Dagster; `off`: each imports it.",
+        shown="`on`",
+    )
+    warm_kernels: bool = _setting(
+        "AUTOFLOW_WARM_KERNELS",
+        True,
+        _on_or_off,
+        "`on`: kernels are forked from a process that has imported what notebooks import; "
+        "`off`: each imports it.",
+        shown="`on`",
+    )
+    warm_modules: tuple[str, ...] = _setting(
+        "AUTOFLOW_WARM_MODULES",
+        (),
+        _names,
+        "Modules that warm kernels have imported, separated by commas.",
+        shown="what the inputs' notebooks import",
     )
     secrets_dir: Path = _setting(
         "AUTOFLOW_SECRETS_DIR",
@@ -194,8 +243,7 @@ class Settings:
             except SettingsError as error:
                 problems.append(str(error))
             except ValueError as error:
-                shown = "" if name == "AUTOFLOW_DB_URI" else f' "{text}"'
-                problems.append(f"{name}:{shown} is not valid. {error}")
+                problems.append(f"{name}:{_shown_value(text)} is not valid. {error}")
         if problems:
             raise SettingsError("", "\n".join(sorted(problems)))
         return cls(**values)
@@ -211,9 +259,22 @@ class Settings:
         return _read(name, self.environ, self.secrets_dir) or None
 
     def secret_values(self) -> tuple[str, ...]:
-        """Return the values that must never appear in anything that is kept or shown."""
-        values = (self.secret(name) for name in (FLOWAPI_TOKEN, DB_PASSWORD))
-        return tuple(value for value in values if value)
+        """Return the values that must never appear in anything that is kept or shown.
+
+        The token, the database's password (in its own setting, or written into AUTOFLOW_DB_URI)
+        and the password as it stands in an address. Values of fewer than 4 characters are left out:
+        they are in every text.
+        """
+        values = [self.secret(FLOWAPI_TOKEN), self.secret(DB_PASSWORD), self._password_in_db_uri()]
+        spellings = [spelling for v in values if v for spelling in (v, quote(v, safe=""))]
+        return tuple(dict.fromkeys(s for s in spellings if len(s) >= MIN_SECRET_LENGTH))
+
+    def _password_in_db_uri(self) -> str | None:
+        try:
+            password = urlsplit(self.db_uri or "").password
+        except ValueError:
+            return None
+        return None if password == "{}" else unquote(password or "")
 
     @property
     def notebooks_dir(self) -> Path:
@@ -269,10 +330,15 @@ def _shown_default(default: Any) -> str:
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
+def _shown_value(text: str) -> str:
+    """Return a wrong value for a message, unless it looks like a token or holds a password."""
+    return "" if text.startswith("eyJ") or "@" in text else f' "{text}"'
+
+
 def _read(name: str, environ: Mapping[str, str], secrets_dir: Path) -> str:
     """Return a value from its secret file, else from the environment, else an empty string."""
     try:
-        return (secrets_dir / name).read_text().strip()
+        return (secrets_dir / name).read_text("utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         return environ.get(name, "").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.naming import DateRange
+from autoflow_dagster.yaml_text import clipped, written
 
 MAX_OFFSET_DAYS = 365_250
 """A thousand years: an offset within it resolves for every reference date that can occur."""
@@ -178,29 +179,6 @@ def parse_iso_date(text: str) -> date:
         raise ValueError(f'"{text}" is not a day of the calendar.') from error
 
 
-def written(value: object) -> str:
-    """Return a stencil, or a part of one, as it would be written in YAML.
-
-    Examples
-    --------
-    >>> print(written([date(2016, 1, 1), (True, None), "one"]))
-    [2016-01-01, [true, null], "one"]
-    """
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case list() | tuple():
-            return f"[{', '.join(map(written, value))}]"
-        case dict():
-            return f"{{{', '.join(f'{written(k)}: {written(v)}' for k, v in value.items())}}}"
-        case str():
-            return f'"{value}"'
-        case _:
-            return str(value)
-
-
 def interval_of(element: Element) -> Interval:
     """Return an element as a half-open interval; a single one is one day."""
     match element:
@@ -233,6 +211,10 @@ def resolve_element(element: Element, reference_date: date) -> DateRange:
     return start, end
 
 
+def _shown(value: object) -> str:
+    return clipped(written(value))
+
+
 def _resolve(endpoint: Endpoint, reference_date: date) -> date:
     match endpoint:
         case CalendarOffset():
@@ -250,12 +232,11 @@ def _parse_element(
     if not isinstance(value, list | tuple):
         element = _parse_endpoint(value, path, problems, _HINT_ELEMENT)
         if element == date.max:
-            problem = f"{written(value)} has no day after it, so no interval can hold it."
+            problem = f"{_shown(value)} has no day after it, so no interval can hold it."
             problems.append(StencilProblem(path, problem, "Write an earlier date."))
         return element
     if len(value) != 2:
-        ends = "1 end" if len(value) == 1 else f"{len(value)} ends"
-        problem = f"{written(value)} is an interval of {ends}."
+        problem = f"{_shown(value)} is not a pair of dates or offsets."
         problems.append(StencilProblem(path, problem, _HINT_PAIR))
         return None
     start = _parse_endpoint(value[0], (*path, 0), problems, _HINT_ENDPOINT)
@@ -263,7 +244,7 @@ def _parse_element(
     if start is None or end is None:
         return None
     if _is_always_empty(start, end):
-        problem = f"{written(value)} has no days, whatever the reference date."
+        problem = f"{_shown(value)} has no days, whatever the reference date."
         problems.append(StencilProblem(path, problem, _HINT_INTERVAL))
     return start, end
 
@@ -274,7 +255,7 @@ def _parse_endpoint(
     try:
         endpoint = _read_endpoint(value, hint)
     except _NotAnEndpointError as error:
-        problem = f"{written(value)} is not a date or an offset."
+        problem = f"{_shown(value)} is not a date or an offset."
         problems.append(StencilProblem(path, problem, str(error)))
         return None
     match endpoint:
@@ -285,7 +266,7 @@ def _parse_endpoint(
         case _:
             is_far = False
     if is_far:
-        problem = f"{written(value)} is more than a thousand years away."
+        problem = f"{_shown(value)} is more than a thousand years away."
         problems.append(StencilProblem(path, problem, "Write a smaller offset."))
         return None
     return endpoint

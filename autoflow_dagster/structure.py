@@ -7,36 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
-from autoflow_dagster.problems import Finding, Path, did_you_mean, sentences
-from autoflow_dagster.schema import (
-    ConfigModel,
-    FileModel,
-    Model,
-    NotebookModel,
-    OutputModel,
-    SensorModel,
-    WorkflowModel,
-)
-from autoflow_dagster.stencil_elements import written
+from autoflow_dagster.problems import Finding, Path, did_you_mean, place_name
+from autoflow_dagster.schema import ConfigModel, FileModel, SensorModel, WorkflowModel
+from autoflow_dagster.type_errors import findings_of
 from autoflow_dagster.yaml_document import YamlDocument
+from autoflow_dagster.yaml_text import written
 
-_KINDS = {
-    "string_type": "text",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-}
 _MAX_ROUNDS = 10
 _WORKFLOWS: Path = ("workflows",)
 _CONFIGS: Path = ("available_dates_sensor", "workflows")
+_STAND_INS: dict[Path, Any] = {
+    _WORKFLOWS: [],
+    _CONFIGS: [],
+    ("available_dates_sensor",): {},
+    ("available_dates_sensor", "schedule"): None,
+}
+"""For required keys that are missing, so that the rest of the file is still looked at."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +36,8 @@ class Structure:
 
     Attributes
     ----------
+    document : YamlDocument
+        The whole file.
     sensor : SensorModel or None
         Its `workflows` are not to be used, but `configs`. None when too little fits.
     workflows, configs : mapping of int to model
@@ -55,6 +48,7 @@ class Structure:
         What was left out.
     """
 
+    document: YamlDocument
     sensor: SensorModel | None = None
     workflows: dict[int, WorkflowModel] = field(default_factory=dict)
     configs: dict[int, ConfigModel] = field(default_factory=dict)
@@ -65,36 +59,70 @@ class Structure:
         """Return whether nothing was left out at or below a path."""
         return not any(broken[: len(path)] == path for broken in self.broken)
 
+    def place(self, path: Path) -> str:
+        """Return a path in words, with its line."""
+        return f"{place_name(path, self.document.data)} (line {self.document.line_of(path)})"
+
+    def notebook_keys(self, index: int) -> list[str]:
+        """Return the keys of a workflow's notebooks, those left out included."""
+        notebooks = self.document.data["workflows"][index]["notebooks"]
+        return [key for key in notebooks if isinstance(key, str)]
+
+    @cached_property
+    def all_workflow_names(self) -> list[tuple[int, str]]:
+        """Index and name of all workflows, those left out included."""
+        workflows = self.document.data.get("workflows")
+        names = (
+            (index, workflow.get("name"))
+            for index, workflow in enumerate(workflows if isinstance(workflows, list) else ())
+            if isinstance(workflow, dict)
+        )
+        return [(index, name) for index, name in names if isinstance(name, str)]
+
+    @cached_property
+    def workflow_names(self) -> dict[str, int]:
+        """Index by name of all workflows; the first one of each name."""
+        return {name: index for index, name in reversed(self.all_workflow_names)}
+
+    def configs_of(self, workflow_name: str) -> dict[int, ConfigModel]:
+        """Return the configs that run a workflow, by index."""
+        configs = self.configs.items()
+        return {index: c for index, c in configs if c.workflow_name == workflow_name}
+
 
 def read_structure(document: YamlDocument) -> Structure:
     """Read the models from a document; never raises for what is in it."""
     findings = [*document.findings, *_top_level_findings(document)]
     if not isinstance(document.data, dict):
-        return Structure(findings=findings)
+        return Structure(document, findings=findings)
     odd_keys = list(_key_findings(document.data, ()))
     findings += odd_keys
     rest = _Rest(document.data)
-    for path in [*document.broken, *(finding.path for finding in odd_keys)]:
-        rest.leave_out(path)
+    rest.left_out |= document.broken
+    for finding in odd_keys:
+        rest.leave_out(finding.path)
     for round_number in range(_MAX_ROUNDS):
         try:
             file = FileModel.model_validate(rest.data())
         except ValidationError as error:
             found = rest.in_original(error)
             if round_number == 0:
-                findings += _findings(found, document, rest.left_out)
+                findings += findings_of(found, document, rest.left_out)
             for details in found:
-                is_missing = details["type"] == "missing"
-                rest.leave_out(details["loc"][:-1] if is_missing else details["loc"])
+                if details["type"] == "missing":
+                    rest.do_without(details["loc"])
+                else:
+                    rest.leave_out(details["loc"])
         else:
             return Structure(
+                document,
                 file.available_dates_sensor,
                 dict(zip(rest.workflows, file.workflows, strict=True)),
                 dict(zip(rest.configs, file.available_dates_sensor.workflows, strict=True)),
                 findings,
                 frozenset(rest.left_out),
             )
-    return Structure(findings=findings, broken=frozenset(rest.left_out))
+    return Structure(document, findings=findings, broken=frozenset(rest.left_out))
 
 
 def _top_level_findings(document: YamlDocument) -> Iterator[Finding]:
@@ -106,18 +134,23 @@ def _top_level_findings(document: YamlDocument) -> Iterator[Finding]:
         value = document.written((), data)
         yield Finding((), f"{value} is not a mapping.", f"Write the keys {' and '.join(known)}.")
     for key in data if isinstance(data, dict) else ():
-        if isinstance(key, str) and key not in known and not key.startswith("x-"):
-            hint = did_you_mean(key, known) or "If it holds YAML anchors, begin its name with x-."
+        if key not in known and not str(key).startswith("x-"):
+            close = did_you_mean(str(key), known)
+            hint = close or "If it holds YAML anchors, begin its name with x-."
             problem = f'The key "{key}" is not known and is ignored.'
             yield Finding((key,), problem, hint, is_warning=True)
 
 
 def _key_findings(data: Any, path: Path) -> Iterator[Finding]:
-    """Yield a finding for each key that is not text, outside the values of workflow parameters."""
+    """Yield a finding for each key that is not text, but inside the values of a config."""
     match path:
-        case ("available_dates_sensor", "workflows", int(), "parameters", _, *_):
-            return
-    if isinstance(data, list):
+        case ("available_dates_sensor", "workflows", int(), key, *inside):
+            if inside or key != "parameters":
+                return
+    if not path:
+        for key in FileModel.model_fields:
+            yield from _key_findings(data.get(key), (key,))
+    elif isinstance(data, list):
         for index, item in enumerate(data):
             yield from _key_findings(item, (*path, index))
     elif isinstance(data, dict):
@@ -125,7 +158,7 @@ def _key_findings(data: Any, path: Path) -> Iterator[Finding]:
             if isinstance(key, str):
                 yield from _key_findings(value, (*path, key))
             else:
-                problem = f"The key {written(key)} is not text."
+                problem = f"The key is read as {written(key)}, which is not text."
                 yield Finding((*path, key), problem, "Put it in quotes.")
 
 
@@ -170,6 +203,17 @@ class _Rest:
             found.append({**details, "loc": path})
         return found
 
+    def do_without(self, path: Path) -> None:
+        """Put something in the place of a required key that is missing, or leave its owner out."""
+        if path not in _STAND_INS:
+            self.leave_out(path[:-1])
+            return
+        owner = self._data
+        for key in path[:-1]:
+            owner = owner[key]
+        owner[path[-1]] = _copy(_STAND_INS[path])
+        self.left_out.add(path)
+
     def leave_out(self, path: Path) -> None:
         """Remove what is at a path, or the smallest part around it that can be removed."""
         self.left_out.add(path)
@@ -199,87 +243,3 @@ def _copy(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: _copy(value) for key, value in data.items()}
     return [_copy(item) for item in data] if isinstance(data, list) else data
-
-
-def _findings(
-    found: list[dict[str, Any]], document: YamlDocument, left_out: set[Path]
-) -> Iterator[Finding]:
-    """Yield pydantic's errors as findings, but for what is missing because it was left out."""
-    for details in found:
-        path: Path = details["loc"]
-        if details["type"] == "missing":
-            if not any(known[: len(path)] == path for known in left_out):
-                yield _missing(path)
-        elif details["type"] == "autoflow":
-            for inside, problem, hint in details["ctx"]["problems"]:
-                value = document.written((*path, *inside), _inner(details["input"], inside))
-                problem, hint = (_filled(text, path, value) for text in (problem, hint))
-                yield Finding((*path, *inside), problem, hint)
-        else:
-            yield _type_finding(details, document)
-
-
-def _filled(text: str, path: Path, value: str) -> str:
-    return text.replace("{key}", str(path[-1])).replace("{value}", value)
-
-
-def _inner(value: Any, path: Path) -> Any:
-    for part in path:
-        value = value[part]
-    return value
-
-
-def _missing(path: Path) -> Finding:
-    key = path[-1]
-    return Finding(path[:-1], f'The key "{key}" is missing.', f"Add it, {_example(path)}.")
-
-
-def _type_finding(details: dict[str, Any], document: YamlDocument) -> Finding:
-    path: Path = details["loc"]
-    value = document.written(path, details["input"])
-    model, _ = _model_field(path)
-    match details["type"]:
-        case "null":
-            return Finding(path, "null is not allowed here.", "Leave the key out, or give a value.")
-        case "extra_forbidden":
-            key = str(path[-1])
-            known = list(model.model_fields)
-            allowed = f"The keys here are: {', '.join(sorted(known))}."
-            hint = sentences(did_you_mean(key, known), allowed)
-            return Finding(path, f'The key "{key}" is not known.', hint)
-        case "literal_error":
-            problem = f"{value} is not one of: {_expected(details)}."
-            return Finding(path, problem, f"Write one of these, {_example(path)}.")
-        case "too_short":
-            return Finding(path, f"{value} is empty.", f"Write at least one, {_example(path)}.")
-        case kind if kind in _KINDS:
-            return Finding(path, f"{value} is not {_KINDS[kind]}.", f"Write {_example(path)}.")
-        case _:
-            return Finding(path, f"{value} is out of range.", f"Write {_example(path)}.")
-
-
-def _expected(details: dict[str, Any]) -> str:
-    return str(details["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-
-
-def _example(path: Path) -> str:
-    """Return an example of the key at, or around, a path."""
-    model, key = _model_field(path)
-    example = model.model_fields[key].examples
-    return f"such as {key}: {written(example[0])}" if example else ""
-
-
-def _model_field(path: Path) -> tuple[type[Model], str]:
-    """Return the model, and its key, that a path is at or inside of."""
-    match path:
-        case ("workflows", int(), "notebooks", _, "output", str(key), *_):
-            return OutputModel, key
-        case ("workflows", int(), "notebooks", _, str(key), *_):
-            return NotebookModel, key
-        case ("workflows", int(), str(key), *_):
-            return WorkflowModel, key
-        case ("available_dates_sensor", "workflows", int(), str(key), *_):
-            return ConfigModel, key
-        case ("available_dates_sensor", str(key), *_):
-            return SensorModel, key
-    return FileModel, str(path[0])

@@ -60,9 +60,8 @@ def config_lines(plan: ConfigPlan, requested: int = 0) -> list[str]:
         lines.append(f"  Date stencil: {waiting}.")
     exhausted = [planned.reference_date for planned in plan.in_state(State.EXHAUSTED)]
     if exhausted:
-        lines.append(
-            f"  Given up after {plan.config.max_attempts} attempts: {first_dates(exhausted)}."
-        )
+        tries = _counted(plan.config.max_attempts or 0, "failed attempt")
+        lines.append(f"  Given up after {tries}: {first_dates(exhausted)}.")
     if plan.absent_cdr_types:
         names = ", ".join(plan.absent_cdr_types)
         lines.append(f"  FlowAPI has no dates of CDR type {names}.")
@@ -110,8 +109,6 @@ def explain_lines(plan: ConfigPlan, planned: PlannedDate, errors: Sequence[str])
 def _what_next(plan: ConfigPlan, planned: PlannedDate) -> str:
     """Return what would make the date run."""
     config, day = plan.config, planned.reference_date
-    if day not in plan.available:
-        return "It runs once FlowAPI lists it, and all dates of its stencil, as available."
     match planned.state:
         case State.DUE:
             return "The next check requests it."
@@ -129,20 +126,27 @@ def _what_next(plan: ConfigPlan, planned: PlannedDate) -> str:
         case State.NEVER:
             return "The date stencil has no days for this date: it never runs. Change date_stencil."
         case State.EXHAUSTED:
-            return (
-                f"All {config.max_attempts} attempts (max_attempts) are used up. Mend the cause, then: "
-                f"autoflow run {config.name} {day}"
-            )
+            tries = _counted(config.max_attempts or 0, "failed attempt")
+            return f"Given up after {tries} (max_attempts). Mend the cause, then: autoflow run {config.name} {day}"
         case State.DELAYED:
             return f"retry_delay: it is requested at the first check after {planned.not_before:%Y-%m-%d %H:%M} UTC."
 
 
 def _needed_text(plan: ConfigPlan, planned: PlannedDate) -> str:
     config = plan.config
+    if planned.reference_date not in plan.available:
+        return "It runs once FlowAPI lists it, and the dates of its stencil, as available."
     if config.min_available == 1:
         return "It runs once FlowAPI has all missing dates."
-    gap = f", with no gap longer than {config.max_gap.days} days" if config.max_gap else ""
-    return f"It runs once {config.min_available:.0%} of its stencil dates are available{gap}."
+    share = f"{config.min_available * 100:.6g}%"
+    gap = ""
+    if config.max_gap is not None:
+        gap = f", with no gap longer than {_counted(config.max_gap.days, 'day')}"
+    return f"It runs once {share} of its stencil dates are available{gap}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _selection_text(plan: ConfigPlan) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from autoflow_dagster.problems import Finding, Path, clipped
-from autoflow_dagster.stencil_elements import written
+from autoflow_dagster.problems import Finding, Path
+from autoflow_dagster.yaml_text import clipped, written
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
@@ -89,25 +89,29 @@ def read_yaml(text: str) -> YamlDocument:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        problem = f"The character U+{ord(str(error.character)[0]):04X} cannot stand in YAML."
+        # libyaml gives a number, PyYAML's own reader the character.
+        character = error.character
+        number = character if isinstance(character, int) else ord(str(character)[0])
+        problem = f"The character U+{number:04X} cannot stand in YAML."
         raise UnreadableYamlError(line, problem, "Remove it.") from error
     except yaml.MarkedYAMLError as error:
-        raise _not_yaml(error) from error
+        raise _not_yaml(error, text) from error
     document = YamlDocument()
     if node is not None:
         document.data = _Reader(document).read(node, ())
     return document
 
 
-def _not_yaml(error: yaml.MarkedYAMLError) -> UnreadableYamlError:
+def _not_yaml(error: yaml.MarkedYAMLError, text: str) -> UnreadableYamlError:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     begun = ""
     if error.context and error.context_mark and error.context_mark.line + 1 < line:
         begun = f", {error.context} that begins on line {error.context_mark.line + 1}"
     problem = f"This is not YAML: {error.problem} (column {column}{begun})."
-    if "\\t" in problem or "\t" in problem:
-        return UnreadableYamlError(line, problem, "Indent with spaces, not with tabs.")
+    if text.splitlines()[line - 1 : line] and "\t" in text.splitlines()[line - 1][:column]:
+        problem = f"A tab stands where YAML needs spaces (column {column})."
+        return UnreadableYamlError(line, problem, "Indent with spaces.")
     if "single document" in str(error.context):
         hint = "Remove the line with --- that begins another one."
         return UnreadableYamlError(line, "There is more than one document.", hint)
@@ -187,7 +191,8 @@ class _Reader:
             except (ValueError, OverflowError, AttributeError, LookupError):
                 kind = {"timestamp": "a day of the calendar", "bool": "true or false"}
                 what = kind.get(node.tag.removeprefix(_TAG), "a number")
-                self._break(path, f"{text} is not {what}.", f"Correct it. {_HINT_QUOTES}")
+                hint = "Correct it, or put it in quotes if it is text."
+                self._break(path, f"{text} is not {what}.", hint)
             else:
                 return value if isinstance(value, bool | int | float | date | datetime) else None
         return None
@@ -204,7 +209,8 @@ class _Reader:
         for merged in self._merged(node, path):
             # What is merged first wins; both give way to the mapping's own keys.
             values = {**merged, **values}
-        first_lines: dict[Any, int] = {}
+        # By type as well: 1 and true are equal in Python.
+        first_lines: dict[tuple[type, Any], int] = {}
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":
                 continue
@@ -212,16 +218,15 @@ class _Reader:
             line = key_node.start_mark.line + 1
             if key is None:
                 continue
-            if key in first_lines:
-                self._find(
-                    (*path, key),
-                    f'The key "{key}" stands here a second time; the first is on line '
-                    f"{first_lines[key]}.",
-                    "Remove one of the two.",
-                    line,
+            identity = type(key), key
+            if identity in first_lines:
+                first = first_lines[identity]
+                problem = (
+                    f'The key "{key}" stands here a second time; the first is on line {first}.'
                 )
+                self._find((*path, key), problem, "Remove one of the two.", line)
                 continue
-            first_lines[key] = line
+            first_lines[identity] = line
             if key in values:
                 self._forget((*path, key))
             self._document._lines[(*path, key)] = line

@@ -26,6 +26,7 @@ from autoflow_dagster.planning import (
     History,
     PlannedDate,
     State,
+    first_dates,
     plan_config,
     plan_date,
 )

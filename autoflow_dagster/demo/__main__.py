@@ -9,6 +9,7 @@ import click
 
 from autoflow_dagster.demo.server import (
     DEFAULT_DAYS,
+    DEFAULT_MAX_DAYS,
     DEFAULT_SUBSCRIBERS,
     FIRST_DAY,
     serve,
@@ -32,7 +33,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--new-date-every", type=float, help="Seconds until one more day arrives, repeatedly."
 )
-@click.option("--max-days", type=int, help="No more days than this arrive.")
+@click.option(
+    "--max-days", default=DEFAULT_MAX_DAYS, show_default=True, help="No more days than this arrive."
+)
 @click.option("--subscribers", default=DEFAULT_SUBSCRIBERS, show_default=True, help="How many.")
 @click.option("--key-file", type=_FILE, help="Keeps the signing key: tokens outlive a restart.")
 @click.option("--token-file", type=_FILE, help="Write the token there, readable by you only.")

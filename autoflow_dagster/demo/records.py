@@ -49,8 +49,8 @@ class Population:
     Attributes
     ----------
     home, work, second_home, refuge : IntArray
-        Cells. Who does not commute works at home, and who has no second home has his only one
-        twice; the refuge matters to those who flee only.
+        Cells. Without a commute `work` is `home` or near it, without a second home `second_home`
+        is `home`; `refuge` matters to those who flee only.
     commutes : BoolArray
         Whether weekdays are spent at work.
     activity : FloatArray

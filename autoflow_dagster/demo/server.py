@@ -6,7 +6,6 @@ The command line is in `__main__`; what the server answers is in `app`.
 from __future__ import annotations
 
 import signal
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,10 +15,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-import uvicorn
-
 from autoflow_dagster.demo.app import FlowapiApp
 from autoflow_dagster.demo.engine import QueryEngine
+from autoflow_dagster.demo.listening import listen, local_url, start_server
 from autoflow_dagster.demo.records import CDR_TYPES
 from autoflow_dagster.demo.store import RecordStore
 from autoflow_dagster.demo.tokens import TokenIssuer, write_private
@@ -29,6 +27,8 @@ AUDIENCE = "flowapi.demo"
 FIRST_DAY = date(2016, 1, 1)
 DEFAULT_DAYS = 14
 DEFAULT_SUBSCRIBERS = 10_000
+DEFAULT_MAX_DAYS = 366
+"""Of the command line: a day of records takes a megabyte of memory."""
 
 
 class DemoFlowapi:
@@ -112,14 +112,14 @@ class DemoFlowapi:
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:  # what has been started is stopped when the rest fails
             cleanup.callback(self._store.close)
-            listening = cleanup.enter_context(_listen(*self._address))
-            self.url = _local_url(self._address[0], listening.getsockname()[1])
+            listening = cleanup.enter_context(listen(*self._address))
+            self.url = local_url(self._address[0], listening.getsockname()[1])
             for _ in range(self._days):
                 self._store.add(self._store.next_day())
             engine = QueryEngine(self._store, self._seconds_per_query)
             cleanup.callback(engine.stop)
             self._app = FlowapiApp(self._store, engine, self._issuer)
-            cleanup.callback(_start_server(self._app, listening))
+            cleanup.callback(start_server(self._app, listening))
             if self._new_date_every is not None:
                 cleanup.callback(self._start_deliveries())
             self._cleanup = cleanup.pop_all()
@@ -196,18 +196,6 @@ class DemoFlowapi:
             self.add_date()
 
 
-class _Server(uvicorn.Server):
-    """A server that says when it has started."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
 def serve(
     host: str = "127.0.0.1",
     port: int = 9090,
@@ -270,54 +258,6 @@ def serve(
             url_file.unlink(missing_ok=True)
         for number, handler in kept.items():
             signal.signal(number, handler)
-
-
-def _start_server(app: FlowapiApp, listening: socket.socket) -> Callable[[], None]:
-    """Answer requests in a thread of its own from now on; the answer stops that."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        loop="asyncio",
-        timeout_graceful_shutdown=1,
-    )
-    server = _Server(config)
-
-    def run() -> None:
-        try:
-            server.run(sockets=[listening])
-        finally:
-            server.ready.set()  # whoever waits for a server that failed must not wait for ever
-
-    thread = threading.Thread(target=run, name="demo-flowapi", daemon=True)
-    thread.start()
-    server.ready.wait()
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join()
-
-    return stop
-
-
-def _local_url(host: str, port: int) -> str:
-    """Return the URL for clients on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        raise AutoflowError(
-            f"{host}:{port}",
-            f"the demo FlowAPI cannot listen there: {error.strerror}.",
-            "Choose another port; 0 takes any free one.",
-        ) from error
 
 
 def _write(file: Path, text: str) -> None:

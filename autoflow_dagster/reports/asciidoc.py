@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoflow_dagster.reports import remarks
+from autoflow_dagster.reports.directives import with_closed_blocks
+from autoflow_dagster.reports.exporter import build_exporter
 from autoflow_dagster.reports.html_reader import Drawing, HtmlText, read_html
-from autoflow_dagster.reports.jinja import OWN, build_environment, named_errors
-from autoflow_dagster.reports.listings import listing_part
+from autoflow_dagster.reports.jinja import named_errors
+from autoflow_dagster.reports.listings import listing_part, without_directives, without_options
 from autoflow_dagster.reports.markdown import Converter
+from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.reports.parts import Part, Parts
 from autoflow_dagster.reports.pictures import TEXT_WIDTH_PT, Picture
 from autoflow_dagster.reports.tables import Table
 from autoflow_dagster.reports.tables_asciidoc import asciidoc_text, table_to_asciidoc
 from autoflow_dagster.reports.tables_typst import table_to_typst, typst_string
-from autoflow_dagster.reports.tidy import PRIORITY, Tidying
+from autoflow_dagster.reports.tidy import Tidying
 
 
 @dataclass
@@ -35,27 +39,42 @@ class AsciidocWriter:
         Markdown and HTML to AsciiDoc.
     parts : Parts
     max_table_rows : int
+    raw_as_text : bool
+        Show raw cells as they are, without reading their AsciiDoc.
     """
 
     tidying: Tidying
     converter: Converter
     parts: Parts
     max_table_rows: int
+    raw_as_text: bool = False
 
-    def write(self, nb: Any, template: Path | None, inputs_dir: Path | None) -> str:
+    def write(
+        self, nb: Any, template: Path | None, inputs_dir: Path | None, facts: dict[str, Any]
+    ) -> str:
         """Return the notebook as AsciiDoc, parts marked.
+
+        Parameters
+        ----------
+        nb : notebook
+            Tidied.
+        template : Path or None
+            None is the built-in template.
+        inputs_dir : Path or None
+        facts : dict
+            What templates see as `report`.
 
         Raises
         ------
         ReportError
             When the template has an error: with its file, line, and the cell it was at.
         """
-        at: list[int] = []
-        exporter = _exporter(template, inputs_dir, self.filters())
-        exporter.environment.globals["autoflow_at"] = at.append
-        resources = {"outputs": {n: p.data for n, p in self.tidying.pictures.kept.items()}}
-        with named_errors(template, lambda: ""):
-            body, _ = exporter.from_notebook_node(nb, resources)
+        pictures = {name: picture.data for name, picture in self.tidying.pictures.kept.items()}
+        with named_errors(template):
+            exporter = build_exporter(
+                "asciidoc", template, inputs_dir, self.filters(), {"report": facts}
+            )
+            body, _ = exporter.from_notebook_node(nb, {"outputs": pictures})
         return str(body)
 
     def filters(self) -> dict[str, Any]:
@@ -68,27 +87,26 @@ class AsciidocWriter:
             "listing": self.listing,
             "code_listing": self.code,
             "report_picture": self.picture,
+            "raw_cell": self.raw_cell,
             "report_note": self.note,
             "asciidoc_text": asciidoc_text,
         }
 
     def markdown(self, source: str) -> str:
-        """Markdown -> AsciiDoc."""
+        """Turn Markdown into AsciiDoc."""
         if not source.strip():
             return ""
         result = self.converter.convert(source, "markdown")
         if result.failed:
-            return self.note("Text left unformatted: it could not be read as Markdown.") + self.listing(source)
+            return self.note(remarks.UNREADABLE) + self.listing(source)
         return self.parts.add(Part("markdown", result.text, source, source))
 
     def html(self, html: str, output: Any = None) -> str:
-        """HTML -> AsciiDoc: tables, drawings, and the rest in order."""
+        """Turn HTML into AsciiDoc: tables, drawings, and the rest in order."""
         reading = read_html(html, self.max_table_rows)
         written = [self._piece(piece, output) for piece in reading.pieces]
         if reading.active_parts:
-            written.append(
-                self.note("Interactive content left out: it needs scripts, which reports do not run.")
-            )
+            written.append(self.note(remarks.SCRIPTS))
         return "\n".join(written)
 
     def _piece(self, piece: HtmlText | Drawing | Table, output: Any) -> str:
@@ -105,18 +123,20 @@ class AsciidocWriter:
         return self.parts.add(Part("html", result.text, piece.html, piece.html))
 
     def table(self, table: Table) -> str:
-        """Table -> AsciiDoc, with a note when rows were left out."""
+        """Show a table, with a remark when rows were left out."""
         note = ""
         if table.left_out:
-            note = self.tidying.note(f"{table.left_out:,} rows left out.")
+            note = self.tidying.note(remarks.rows_left_out(table.left_out))
         asciidoc = table_to_asciidoc(table) + (f"\n_{asciidoc_text(note)}_\n" if note else "")
-        return self.parts.add(Part("typst", asciidoc, table_to_typst(table, note, self._cell_picture), note))
+        return self.parts.add(
+            Part("typst", asciidoc, table_to_typst(table, note, self._cell_picture), note)
+        )
 
     def _cell_picture(self, source: str) -> str:
         picture = self.tidying.pictures.find(source)
         if isinstance(picture, str):
             return f"emph({typst_string(f'[{self.tidying.note(picture)}]')})"
-        return f"image({typst_string(picture.name)}, width: {picture.width_pt:.2f}pt)"
+        return f"inline-picture({typst_string(picture.name)}, width: {picture.width_pt:.2f}pt)"
 
     def convert(self, source: str, from_format: str, to_format: str, extra_args: Any = None) -> str:
         """Stand for nbconvert's ``convert_pandoc`` with the formats that templates use."""
@@ -130,34 +150,49 @@ class AsciidocWriter:
         return source
 
     def latex(self, source: str) -> str:
-        """LaTeX of an output -> a displayed formula."""
-        text = source.strip()
-        for start, end in (("$$", "$$"), (r"\[", r"\]"), ("$", "$")):
-            if text.startswith(start) and text.endswith(end) and len(text) > len(start) + len(end):
-                text = text[len(start) : -len(end)].strip()
-                break
-        text = text.removeprefix(r"\displaystyle").strip()
-        if not text or "$" in text or r"\begin{tabular}" in text:
+        """Show LaTeX of an output as a displayed formula, or its source when it is not one."""
+        text = formula_of(source)
+        if text is None:
             return self.listing(source)
         fence = "+" * (max((len(m) for m in re.findall(r"\++", text)), default=3) + 4)
         return self.parts.add(Part("math", f"[latexmath]\n{fence}\n{text}\n{fence}", text, text))
 
+    def raw_cell(self, cell: Any) -> str:
+        """Show a raw cell by the format that it names; AsciiDoc when it names none."""
+        kind = str(cell["metadata"].get("raw_mimetype") or cell["metadata"].get("format") or "")
+        source = str(cell["source"])
+        if not source.strip():
+            return ""
+        if "markdown" in kind:
+            return self.markdown(source)
+        if "html" in kind:
+            return self.html(source)
+        if kind and "asciidoc" not in kind:
+            return ""
+        # read apart from the rest, so that what is wrong with it is wrong with it alone
+        if self.raw_as_text:
+            return self.listing(source)
+        safe = with_closed_blocks(without_directives(source))
+        return self.parts.add(Part("asciidoc", safe, safe, source))
+
     def listing(self, text: str) -> str:
-        """Printed text -> a listing, nothing for blank text."""
+        """Show printed text as a listing; nothing for blank text."""
         return self.parts.add(listing_part(text)) if text.strip() else ""
 
     def code(self, text: str, language: str = "python") -> str:
-        """Code -> a highlighted listing."""
+        """Show code, highlighted."""
         clean = re.sub(r"[^\w+#-]", "", language) or "text"
-        return self.parts.add(listing_part(text, clean))
+        return self.parts.add(listing_part(without_options(text), clean))
 
     def note(self, text: str) -> str:
-        """A remark of ours -> a marked paragraph."""
+        """Show a remark of ours, marked as such."""
         self.tidying.note(text)
-        return self.parts.add(Part("typst", f"_{asciidoc_text(text)}_", f"#note({typst_string(text)})", text))
+        return self.parts.add(
+            Part("typst", f"_{asciidoc_text(text)}_", f"#note({typst_string(text)})", text)
+        )
 
     def picture(self, output: Any, mime: str) -> str:
-        """The picture of an output -> an image with its own width, at most that of the text."""
+        """Show the picture of an output at its own width, at most that of the text."""
         name = (output.get("metadata", {}).get("filenames") or {}).get(mime)
         if name is None:
             return ""
@@ -179,34 +214,3 @@ class AsciidocWriter:
         return self.parts.add(
             Part("typst", "\n".join(lines), f"#picture({', '.join(arguments)})", alt or caption)
         )
-
-
-def _exporter(template: Path | None, inputs_dir: Path | None, filters: dict[str, Any]) -> Any:
-    """Return nbconvert's AsciiDoc exporter with our environment and without its preprocessors."""
-    from nbconvert.exporters import ASCIIDocExporter
-    from nbconvert.exporters.templateexporter import default_filters
-    from traitlets.config import Config
-
-    class ReportExporter(ASCIIDocExporter):  # type: ignore[misc]
-        """nbconvert's exporter; the notebook is already tidied."""
-
-        def _init_preprocessors(self) -> None:
-            self._preprocessors: list[Any] = []
-
-        def _create_environment(self) -> Any:
-            environment = build_environment(template, inputs_dir, {}, list(self.template_paths))
-            for name, jinja_filter in self.default_filters():
-                self._register_filter(environment, name, jinja_filter)
-            environment.filters.update(filters)
-            return environment
-
-        def _load_template(self) -> Any:
-            name = OWN if template else "autoflow/report.asciidoc.j2"
-            return self.environment.get_template(name)
-
-    config = Config()
-    config.NbConvertBase.display_data_priority = list(PRIORITY)
-    assert default_filters
-    return ReportExporter(
-        config=config, exclude_input_prompt=True, exclude_output_prompt=True, exclude_raw=False
-    )

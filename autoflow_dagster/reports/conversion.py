@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,12 @@ class Conversion:
             self.options.keep_source.mkdir(parents=True, exist_ok=True)
             (self.options.keep_source / name).write_text(text, encoding="utf-8")
 
-    def keep_pictures(self) -> None:
-        """Leave the pictures beside the kept sources."""
+    def keep_files(self, *names: str) -> None:
+        """Leave files of the working directory for template authors, when they asked for it."""
         if self.options.keep_source is not None:
             self.options.keep_source.mkdir(parents=True, exist_ok=True)
-            for picture in self.pictures.kept.values():
-                (self.options.keep_source / picture.name).write_bytes(picture.data)
+            for name in names:
+                shutil.copyfile(self.directory / name, self.options.keep_source / name)
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,16 @@ import hashlib
 import os
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from autoflow_dagster.errors import ReportError
 from autoflow_dagster.reports.model import Provenance, ReportOptions, ReportSummary
-from autoflow_dagster.reports.pictures import Pictures
-from autoflow_dagster.reports.programs import Limits
+from autoflow_dagster.reports.notebook_file import parse_notebook, read_bytes
 from autoflow_dagster.reports.redaction import Redactor
 
-
-@dataclass(frozen=True)
-class Made:
-    """A report in its temporary place."""
-
-    title: str
-    engine: str
-    notes: tuple[str, ...]
-    pages: int | None
+if TYPE_CHECKING:
+    from autoflow_dagster.reports.conversion import Conversion, Made
 
 
 def write_report(
@@ -60,17 +51,15 @@ def write_report(
     """
     start = time.monotonic()
     options = options or ReportOptions()
-    raw = _read(executed_notebook)
-    given = provenance or Provenance()
-    given = replace(
-        given,
-        notebook_filename=given.notebook_filename or executed_notebook.name,
-        notebook_sha256=given.notebook_sha256 or hashlib.sha256(raw).hexdigest(),
-    )
+    raw = read_bytes(executed_notebook)
     temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:
         with tempfile.TemporaryDirectory(prefix="autoflow-report-") as directory:
-            made = _make(raw, temporary, Path(directory), executed_notebook, destination, options, given)
+            conversion = _conversion(
+                raw, executed_notebook, destination, Path(directory), options, provenance
+            )
+            conversion.destination = temporary
+            made = _make(conversion)
         size = _put_in_place(temporary, destination)
     finally:
         temporary.unlink(missing_ok=True)
@@ -85,65 +74,70 @@ def write_report(
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ReportError(
-            f"Notebook {path.name}", f"it cannot be read ({type(error).__name__}).", "Is it there?"
-        ) from error
-
-
 def _put_in_place(temporary: Path, destination: Path) -> int:
     """Flush the finished file to disk and give it its name; return its size in bytes."""
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size
-    os.replace(temporary, destination)
+    temporary.replace(destination)
     return size
 
 
-def _make(
+def _conversion(
     raw: bytes,
-    temporary: Path,
-    directory: Path,
     notebook: Path,
     destination: Path,
+    directory: Path,
     options: ReportOptions,
-    provenance: Provenance,
-) -> Made:
-    hidden = [notebook.parent, destination.parent, *options.hidden_paths]
-    hidden += [path for path in (options.inputs_dir, options.template and options.template.parent) if path]
-    redactor = Redactor(options.secrets, hidden)
-    nb = redactor.value(_parsed(raw, notebook))
-    clean = _redacted(provenance, redactor)
+    provenance: Provenance | None,
+) -> Conversion:
+    from autoflow_dagster.reports.conversion import Conversion
+    from autoflow_dagster.reports.pictures import Pictures
+    from autoflow_dagster.reports.programs import Limits
+    from autoflow_dagster.reports.tidy import Tidying
+
     limits = Limits(options.time_limit_seconds, options.memory_limit_mb)
-    inputs = options.inputs_dir or (options.template.parent if options.template else None)
-    pictures = Pictures(allowed=inputs)
+    beside_template = options.template.parent if options.template else None
+    inputs_dir = options.inputs_dir or beside_template
+    hidden = (
+        notebook.parent,
+        destination.parent,
+        *options.hidden_paths,
+        inputs_dir,
+        beside_template,
+    )
+    redactor = Redactor(options.secrets, [path for path in hidden if path is not None])
+    nb = redactor.value(parse_notebook(raw, notebook.name))
+    pictures = Pictures(allowed=inputs_dir)
+    return Conversion(
+        nb=nb,
+        seed=raw,
+        directory=directory,
+        destination=destination,
+        inputs_dir=inputs_dir,
+        options=options,
+        provenance=_completed(provenance or Provenance(), raw, notebook, redactor),
+        limits=limits,
+        redactor=redactor,
+        tidying=Tidying(pictures, options.show_code),
+    )
+
+
+def _completed(given: Provenance, raw: bytes, notebook: Path, redactor: Redactor) -> Provenance:
+    """Return provenance that names the notebook and has nothing secret."""
+    name = Path(given.notebook_filename or notebook).name
+    return replace(
+        given,
+        workflow=redactor.text(given.workflow) if given.workflow else None,
+        parameters={redactor.text(k): redactor.value(v) for k, v in given.parameters.items()},
+        versions={redactor.text(k): redactor.text(v) for k, v in given.versions.items()},
+        notebook_filename=redactor.text(name),
+        notebook_sha256=given.notebook_sha256 or hashlib.sha256(raw).hexdigest(),
+    )
+
+
+def _make(conversion: Conversion) -> Made:
+    from autoflow_dagster.reports.html import make_html
     from autoflow_dagster.reports.pdf import make_pdf
 
-    return make_pdf(nb, raw, temporary, directory, pictures, options, clean, limits, redactor, inputs)
-
-
-def _parsed(raw: bytes, path: Path) -> Any:
-    """Return the notebook, whatever minor version it is of."""
-    import nbformat
-
-    try:
-        return nbformat.reads(raw.decode("utf-8"), as_version=4)
-    except Exception as error:  # nbformat raises its own, jsonschema's and json's
-        raise ReportError(
-            f"Notebook {path.name}",
-            f"it is not a notebook ({type(error).__name__}).",
-            "A report is made from an executed .ipynb file.",
-        ) from error
-
-
-def _redacted(provenance: Provenance, redactor: Redactor) -> Provenance:
-    return replace(
-        provenance,
-        workflow=redactor.text(provenance.workflow) if provenance.workflow else None,
-        parameters={redactor.text(k): redactor.value(v) for k, v in provenance.parameters.items()},
-        versions={redactor.text(k): redactor.text(v) for k, v in provenance.versions.items()},
-        notebook_filename=redactor.text(Path(provenance.notebook_filename or "").name),
-    )
+    return make_html(conversion) if conversion.options.format == "html" else make_pdf(conversion)

@@ -39,7 +39,7 @@ def build_exporter(
     from nbconvert.exporters import ASCIIDocExporter
     from traitlets.config import Config
 
-    class ReportExporter(ASCIIDocExporter):  # type: ignore[misc]
+    class ReportExporter(ASCIIDocExporter):
         """Renders a tidied notebook with our templates."""
 
         def _init_preprocessors(self) -> None:
@@ -47,8 +47,9 @@ def build_exporter(
 
         def _create_environment(self) -> Any:
             environment = build_environment(template, inputs_dir, list(self.template_paths))
-            for name, jinja_filter in self.default_filters():
-                self._register_filter(environment, name, jinja_filter)
+            untyped: Any = self
+            for name, jinja_filter in untyped.default_filters():
+                untyped._register_filter(environment, name, jinja_filter)
             environment.filters.update(filters)
             environment.globals.update(values)
             return environment
@@ -58,4 +59,5 @@ def build_exporter(
 
     config = Config()
     config.NbConvertBase.display_data_priority = list(PRIORITY)
-    return ReportExporter(config=config, exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter: Any = ReportExporter
+    return exporter(config=config, exclude_input_prompt=True, exclude_output_prompt=True)

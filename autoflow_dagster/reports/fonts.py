@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +32,6 @@ TEXT_FONTS = (
     "Noto Emoji",
     "Noto Sans Symbols",
     "STIXGeneral",
-    "Libertinus Serif",
     "New Computer Modern Math",
 )
 """Families in the order in which each letter looks for its shape."""
@@ -43,6 +44,27 @@ _PACKAGES = (
     ("fontpkg_noto_sans_arabic", "files"),
     ("matplotlib", "mpl-data/fonts/ttf"),
 )
+_SUFFIXES = frozenset({".ttf", ".otf", ".ttc"})
+_LAST_RESORT = "LastResort"  # has a shape for every character, all of them boxes
+_ALWAYS_SHOWN = frozenset(
+    code
+    for first, last in (
+        (0x09, 0x0D),
+        (0x20, 0x24F),  # Latin
+        (0x370, 0x377),  # Greek
+        (0x386, 0x3FE),
+        (0x400, 0x45F),  # Cyrillic
+        (0x60B, 0x6FF),  # Arabic
+        (0x900, 0x97F),  # Devanagari
+        (0x2010, 0x2027),
+        (0x2030, 0x203A),
+        (0x20AC, 0x20AC),
+        (0x2190, 0x2195),
+        (0x2212, 0x2212),
+    )
+    for code in range(first, last + 1)
+)
+"""Characters known to be in the fonts, so that ordinary reports need not look."""
 
 
 def font_directories(inputs_dir: Path | None = None) -> list[Path]:
@@ -55,3 +77,56 @@ def font_directories(inputs_dir: Path | None = None) -> list[Path]:
     if inputs_dir is not None:
         directories.append(inputs_dir / "fonts")
     return [directory for directory in directories if directory.is_dir()]
+
+
+def own_families(inputs_dir: Path | None) -> tuple[str, ...]:
+    """Return the families of the fonts in `inputs_dir`/fonts, which stand behind all others."""
+    if inputs_dir is None or not (inputs_dir / "fonts").is_dir():
+        return ()
+    names = {_family(path) for path in _files([inputs_dir / "fonts"])}
+    return tuple(sorted(name for name in names if name))
+
+
+def letters_without_font(text: Iterable[str], inputs_dir: Path | None) -> str:
+    """Return the characters for which there is no shape in any font, in order, each once."""
+    unusual = {letter for letter in text if ord(letter) not in _ALWAYS_SHOWN}
+    unusual = {letter for letter in unusual if letter.isprintable()}
+    if not unusual:
+        return ""
+    for path in _files(font_directories(inputs_dir)):
+        unusual -= {letter for letter in unusual if ord(letter) in _characters(path)}
+        if not unusual:
+            break
+    return "".join(sorted(unusual))
+
+
+def _files(directories: Iterable[Path]) -> list[Path]:
+    return [
+        path
+        for directory in directories
+        for path in sorted(directory.iterdir())
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(_LAST_RESORT)
+    ]
+
+
+@lru_cache(maxsize=200)
+def _characters(path: Path) -> frozenset[int]:
+    """Return the characters that a font has; none when it cannot be read."""
+    from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]
+
+    try:
+        with TTFont(path, lazy=True, fontNumber=0) as font:
+            return frozenset(font.getBestCmap() or ())
+    except (TTLibError, OSError, KeyError):
+        return frozenset()
+
+
+def _family(path: Path) -> str:
+    from fontTools.ttLib import TTFont, TTLibError
+
+    try:
+        with TTFont(path, lazy=True, fontNumber=0) as font:
+            names = font["name"]
+            return str(names.getDebugName(16) or names.getDebugName(1) or "")
+    except (TTLibError, OSError, KeyError):
+        return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from autoflow_dagster.reports.html_reader import HtmlText, read_html
 from autoflow_dagster.reports.markdown import Converter, SourceFormat
 from autoflow_dagster.reports.model import Provenance
 from autoflow_dagster.reports.tidy import PRIORITY
+
+_DOCUMENT_TITLE = re.compile(r"\A(?:\s*(?::!?[\w-]+!?:.*|//.*)?\n)*= (.+)")
 
 
 def texts_of(nb: Any) -> Iterator[tuple[str, SourceFormat]]:
@@ -26,6 +30,12 @@ def texts_of(nb: Any) -> Iterator[tuple[str, SourceFormat]]:
                 for piece in read_html(data[best]).pieces:
                     if isinstance(piece, HtmlText):
                         yield piece.html, "html"
+
+
+def title_of_asciidoc(body: str) -> str | None:
+    """Return the document title of AsciiDoc, if it begins with one."""
+    match = _DOCUMENT_TITLE.match(body)
+    return html.unescape(re.sub(r"[*_`#]", "", match[1])).strip() if match else None
 
 
 def report_title(nb: Any, converter: Converter, provenance: Provenance) -> tuple[str, bool]:

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoflow_dagster.reports import remarks
+from autoflow_dagster.reports.conversion import Conversion, Made, template_facts
 from autoflow_dagster.reports.exporter import build_exporter
+from autoflow_dagster.reports.headings import report_title, texts_of
 from autoflow_dagster.reports.html_reader import Drawing, HtmlText, read_html
 from autoflow_dagster.reports.jinja import named_errors
-from autoflow_dagster.reports.listings import listing_text
+from autoflow_dagster.reports.listings import listing_text, without_options
 from autoflow_dagster.reports.markdown import Converter
 from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.reports.pictures import Picture
 from autoflow_dagster.reports.programs import TEMPLATES
+from autoflow_dagster.reports.provenance import provenance_text
 from autoflow_dagster.reports.tables import Table
 from autoflow_dagster.reports.tables_html import table_to_html
-from autoflow_dagster.reports.tidy import SCRIPTS_NOTE, UNREADABLE_NOTE, Tidying
+from autoflow_dagster.reports.tidy import Tidying, tidy_notebook
 
 _IMG = re.compile(r'<img\b([^>]*?)\ssrc="([^"]*)"([^>]*)>', re.DOTALL)
 _TITLE = re.compile(r"\s*<h1[^>]*>(.*?)</h1>\s*", re.DOTALL)
@@ -46,7 +50,9 @@ class HtmlWriter:
     title_in_body: bool
     title_html: str = ""
 
-    def write(self, nb: Any, template: Path | None, inputs_dir: Path | None, facts: dict[str, Any]) -> str:
+    def write(
+        self, nb: Any, template: Path | None, inputs_dir: Path | None, facts: dict[str, Any]
+    ) -> str:
         """Return the page.
 
         Parameters
@@ -57,26 +63,23 @@ class HtmlWriter:
         facts : dict
             What templates see as `report`: title, workflow, date, parameters, provenance, ...
         """
-        cells = _Cells(nb)
-        with named_errors(template, cells.where):
+        self.title_html = html.escape(facts["title"])
+        if self.title_in_body:
+            self._take_title(nb)
+        values = {
+            **facts,
+            "title_html": self.title_html,
+            "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        }
+        with named_errors(template):
             exporter = build_exporter(
-                template, "autoflow/report.html.j2", inputs_dir, self.filters(), cells
+                "html", template, inputs_dir, self.filters(), {"report": values}
             )
-            self.title_html = html.escape(facts["title"])
-            if self.title_in_body:
-                self._take_title(nb)
-            exporter.environment.globals["report"] = {
-                **facts,
-                "title_html": self.title_html,
-                "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
-            }
             body, _ = exporter.from_notebook_node(nb, {})
         return str(body)
 
     def _take_title(self, nb: Any) -> None:
         """Move the first heading of the first text to the head of the page."""
-        from autoflow_dagster.reports.headings import texts_of
-
         text, form = next(iter(texts_of(nb)))
         result = self.converter.convert(text, form)
         match = _TITLE.match(result.text)
@@ -94,25 +97,26 @@ class HtmlWriter:
             "listing": self.listing,
             "code_listing": self.code,
             "report_picture": self.picture,
+            "raw_cell": self.raw_cell,
             "report_note": self.note,
             "text2html": lambda text: html.escape(str(text)),
         }
 
     def markdown(self, source: str) -> str:
-        """Markdown -> HTML with MathML and pictures inside."""
+        """Turn Markdown into HTML with MathML and with its pictures inside."""
         if not source.strip():
             return ""
         result = self.converter.convert(source, "markdown")
         if result.failed:
-            return self.note(UNREADABLE_NOTE) + self.listing(source)
+            return self.note(remarks.UNREADABLE) + self.listing(source)
         return self._embedded(result.text)
 
     def html(self, source: str, output: Any = None) -> str:
-        """HTML of an output -> harmless HTML: tables, drawings, and the rest in order."""
+        """Turn the HTML of an output into harmless HTML: tables, drawings, and the rest in order."""
         reading = read_html(source)
         written = [self._piece(piece, output) for piece in reading.pieces]
         if reading.active_parts:
-            written.append(self.note(SCRIPTS_NOTE))
+            written.append(self.note(remarks.SCRIPTS))
         return "\n".join(written)
 
     def _piece(self, piece: HtmlText | Drawing | Table, output: Any) -> str:
@@ -129,37 +133,47 @@ class HtmlWriter:
         return self._embedded(result.text)
 
     def latex(self, source: str) -> str:
-        """LaTeX of an output -> a displayed formula in MathML, or its source."""
+        """Show LaTeX of an output as a displayed formula, or its source when it is not one."""
         formula = formula_of(source)
         if formula is None:
             return self.listing(source)
         result = self.converter.convert(f"$$\n{formula}\n$$", "markdown")
         return self.listing(source) if result.failed else result.text
 
+    def raw_cell(self, cell: Any) -> str:
+        """Show a raw cell that is Markdown or HTML, and one without a format as text."""
+        kind = str(cell["metadata"].get("raw_mimetype") or cell["metadata"].get("format") or "")
+        source = str(cell["source"])
+        if "markdown" in kind:
+            return self.markdown(source)
+        if "html" in kind:
+            return self.html(source)
+        return self.listing(source) if not kind or "asciidoc" in kind else ""
+
     def listing(self, text: str) -> str:
-        """Printed text -> ``<pre>``."""
+        """Show printed text as a listing; nothing for blank text."""
         shown = listing_text(text)
         return f"<pre>{html.escape(shown, quote=False)}</pre>" if shown.strip() else ""
 
     def code(self, text: str, language: str = "python") -> str:
-        """Code -> highlighted ``<pre>``."""
-        from pygments import highlight
-        from pygments.formatters import HtmlFormatter
-        from pygments.lexers import get_lexer_by_name
-        from pygments.util import ClassNotFound
+        """Show code, highlighted."""
+        from pygments import highlight  # type: ignore[import-untyped]
+        from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+        from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
+        from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
         try:
             lexer = get_lexer_by_name(language)
         except ClassNotFound:
             return self.listing(text)
-        return str(highlight(text, lexer, HtmlFormatter(cssclass="code")))
+        return str(highlight(without_options(text), lexer, HtmlFormatter(cssclass="code")))
 
     def note(self, text: str) -> str:
-        """A remark of ours -> a marked paragraph."""
+        """Show a remark of ours, marked as such."""
         return f'<p class="note">{html.escape(self.tidying.note(text))}</p>'
 
     def picture(self, output: Any, mime: str) -> str:
-        """The picture of an output -> ``<figure>`` with the picture inside the file."""
+        """Show the picture of an output, its data inside the file."""
         name = (output.get("metadata", {}).get("filenames") or {}).get(mime)
         if name is None:
             return ""
@@ -198,12 +212,28 @@ def _img(picture: Picture, alt: str) -> str:
     )
 
 
-class _Cells:
-    """Which cell a template is at, for its errors."""
+def make_html(conversion: Conversion) -> Made:
+    """Make a self-contained HTML file at the conversion's destination.
 
-    def __init__(self, nb: Any) -> None:
-        self._numbers = {id(cell): number for number, cell in enumerate(nb.cells, 1)}
-
-    def where(self) -> str:
-        """Return ``, cell N``, or nothing when no cell was begun."""
-        return ""
+    Raises
+    ------
+    ReportError
+        When the template has an error, or a limit was met.
+    """
+    nb = conversion.nb
+    tidy_notebook(nb, conversion.tidying)
+    converter = Converter("html", conversion.limits, conversion.directory)
+    converter.prepare(texts_of(nb))
+    title, in_body = report_title(nb, converter, conversion.provenance)
+    about = provenance_text(conversion.provenance, title)
+    writer = HtmlWriter(conversion.tidying, converter, in_body)
+    page = writer.write(
+        nb,
+        conversion.options.template,
+        conversion.inputs_dir,
+        template_facts(conversion, title, about),
+    )
+    page = conversion.redactor.text(page)
+    conversion.destination.write_text(page, encoding="utf-8")
+    conversion.limits.left()
+    return Made(title, "html", tuple(conversion.tidying.notes), None)

@@ -16,14 +16,22 @@ from autoflow_dagster.reports.tables import Align, Cell, Run, Table
 
 _DROPPED = frozenset({"script", "noscript", "iframe", "object", "embed", "template", "canvas", "video",
                       "audio", "form", "button", "select", "textarea", "title"})  # fmt: skip
-_VOID = frozenset({"embed", "br", "img", "hr", "input", "meta", "link", "base", "source", "wbr", "col"})
+_VOID = frozenset(
+    {"embed", "br", "img", "hr", "input", "meta", "link", "base", "source", "wbr", "col"}
+)
 _KEPT = frozenset({"p", "div", "span", "b", "strong", "i", "em", "u", "s", "del", "sub", "sup", "code",
                    "pre", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd",
                    "blockquote", "a", "br", "hr", "img", "small", "center", "kbd", "samp", "tt",
                    "figure", "figcaption", "section", "article", "header", "footer", "main", "details",
                    "summary", "mark", "var", "q", "cite", "abbr", "address"})  # fmt: skip
-_SHAPE_LINE = re.compile(r"\s*\d+ rows × \d+ columns\s*")
-_ALIGNS: dict[str, Align] = {"left": "left", "start": "left", "right": "right", "end": "right", "center": "center"}
+_SHAPE_LINE = re.compile(r"\s*\d+ rows \u00d7 \d+ columns\s*")
+_ALIGNS: dict[str, Align] = {
+    "left": "left",
+    "start": "left",
+    "right": "right",
+    "end": "right",
+    "center": "center",
+}
 
 
 @dataclass
@@ -181,14 +189,16 @@ class _Reader(HTMLParser):
         if tag not in _KEPT:
             return
         kept = {"a": ("href",), "img": ("src", "alt", "title", "width")}.get(tag, ())
-        written = "".join(f' {name}="{escape(attributes[name])}"' for name in kept if name in attributes)
+        written = "".join(
+            f' {name}="{escape(attributes[name])}"' for name in kept if name in attributes
+        )
         self._text.append(f"<{tag}{written}>")
 
     def _flush(self) -> None:
         html = "".join(self._text)
         self._text = []
         seen = re.sub(r"<[^>]*>", "", html)
-        if _SHAPE_LINE.fullmatch(seen):  # pandas' "5 rows × 3 columns" below a table
+        if _SHAPE_LINE.fullmatch(seen):  # the size that pandas writes below a table
             return
         if seen.strip() or "<img" in html:
             self.reading.pieces.append(HtmlText(html))
@@ -212,14 +222,16 @@ class _Reader(HTMLParser):
         elif tag == "tr":
             self._end_row(now)
             now.row = []
-            now.row_hidden = self._css.style_of(tag, attributes, now.element_id).get("display") == "none"
+            now.row_hidden = (
+                self._css.style_of(tag, attributes, now.element_id).get("display") == "none"
+            )
         elif tag in ("td", "th"):
             self._start_cell(now, tag, attributes)
         elif tag == "caption":
             now.in_caption = True
-        elif tag == "br" and now.cell is not None:
-            now.cell.runs.append(Run("\n"))
-        elif tag in ("p", "div", "li") and now.cell is not None and now.cell.text.strip():
+        elif now.cell is not None and (
+            tag == "br" or (tag in ("p", "div", "li") and now.cell.text.strip())
+        ):
             now.cell.runs.append(Run("\n"))
         elif tag == "img" and now.cell is not None:
             now.cell.runs.append(Run(attributes.get("alt", ""), picture=attributes.get("src", "")))
@@ -247,7 +259,13 @@ class _Reader(HTMLParser):
             tags = {tag for tag, _ in now.look}
             link = next((href for tag, href in reversed(now.look) if tag == "a"), None)
             now.cell.runs.append(
-                Run(text, bool(tags & {"b", "strong"}), bool(tags & {"i", "em"}), "code" in tags, link)
+                Run(
+                    text,
+                    bool(tags & {"b", "strong"}),
+                    bool(tags & {"i", "em"}),
+                    "code" in tags,
+                    link,
+                )
             )
 
     def _table_end(self, now: _OpenTable, tag: str) -> None:
@@ -278,7 +296,9 @@ class _Reader(HTMLParser):
             return
         table = now.table
         only_heads = all(cell.header for cell in row)
-        if table.head == len(table.rows) and (now.section == "head" or (only_heads and now.section != "foot")):
+        if table.head == len(table.rows) and (
+            now.section == "head" or (only_heads and now.section != "foot")
+        ):
             table.head += 1
         else:
             now.body_rows += 1

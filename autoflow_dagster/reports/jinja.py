@@ -6,80 +6,81 @@ Which blocks there are is said by the built-in templates (`templates/`); the fil
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from autoflow_dagster.errors import ReportError
 from autoflow_dagster.reports.programs import TEMPLATES
 
-OWN = "<template>"
+OWN = "the author's template"
+"""Name of the author's template among Jinja's templates: no file has it, so nothing can shadow it."""
 
 # Names that templates written for nbconvert 5 and 7 extend, and the file of ours that each means.
-_ASCIIDOC_BASE = "base.asciidoc.j2"
-ALIASES = {
-    "asciidoc.tpl": _ASCIIDOC_BASE,
-    "asciidoc.asciidoc.j2": _ASCIIDOC_BASE,
-    "asciidoc/index.asciidoc.j2": _ASCIIDOC_BASE,
-    "index.asciidoc.j2": _ASCIIDOC_BASE,
-    "autoflow/base.asciidoc.j2": _ASCIIDOC_BASE,
+_ASCIIDOC = "base.asciidoc.j2"
+_HTML = "report.html.j2"
+_ALIASES = {
+    "autoflow/base.asciidoc.j2": _ASCIIDOC,
     "autoflow/report.asciidoc.j2": "report.asciidoc.j2",
-    "autoflow/report.html.j2": "report.html.j2",
+    "autoflow/report.html.j2": _HTML,
+    "asciidoc.tpl": _ASCIIDOC,
+    "asciidoc/index.asciidoc.j2": _ASCIIDOC,
+    "index.asciidoc.j2": _ASCIIDOC,
+    "basic.tpl": _HTML,
+    "full.tpl": _HTML,
+    "basic/index.html.j2": _HTML,
+    "classic/index.html.j2": _HTML,
+    "lab/index.html.j2": _HTML,
+    "index.html.j2": _HTML,
 }
-_NBCONVERT = {"display_priority.tpl": "base/display_priority.j2", "display_priority.j2": "base/display_priority.j2",
-              "null.tpl": "base/null.j2", "null.j2": "base/null.j2"}  # fmt: skip
+_NBCONVERT = {
+    "display_priority.tpl": "base/display_priority.j2",
+    "display_priority.j2": "base/display_priority.j2",
+    "null.tpl": "base/null.j2",
+    "null.j2": "base/null.j2",
+}
 
 
 def build_environment(
-    template: Path | None,
-    inputs_dir: Path | None,
-    filters: Mapping[str, Callable[..., Any]],
-    nbconvert_paths: list[str],
+    template: Path | None, inputs_dir: Path | None, nbconvert_paths: list[str]
 ) -> Any:
-    """Return a sandboxed Jinja environment whose template `OWN` is the author's or the built-in one.
+    """Return a sandboxed Jinja environment in which `OWN` is the author's template, if there is one.
 
     Parameters
     ----------
     template : Path or None
         The author's template.
     inputs_dir : Path or None
-        Where ``{% include %}`` and ``{% extends %}`` may take files from.
-    filters : mapping
-        Filters by name, nbconvert's included.
+        Where ``{% include %}`` and ``{% extends %}`` may take files from, besides our own and
+        nbconvert's templates.
     nbconvert_paths : list of str
         Directories of nbconvert's own templates.
     """
     from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
     from jinja2.sandbox import SandboxedEnvironment
 
-    shims = {name: f"{{% extends '{target}' %}}" for name, target in _NBCONVERT.items()}
-    shims |= {name: (TEMPLATES / file).read_text() for name, file in ALIASES.items()}
-    loaders: list[Any] = []
+    texts = {name: f"{{% extends '{target}' %}}" for name, target in _NBCONVERT.items()}
+    texts |= {name: (TEMPLATES / file).read_text("utf-8") for name, file in _ALIASES.items()}
     if template is not None:
-        loaders.append(DictLoader({OWN: _read(template)}))
-    loaders.append(DictLoader(shims))
+        texts[OWN] = _text_of(template)
+    loaders: list[Any] = [DictLoader(texts)]
     if inputs_dir is not None:
         loaders.append(_inside_loader(inputs_dir))
     loaders.append(FileSystemLoader(nbconvert_paths))
-    environment = SandboxedEnvironment(
-        loader=ChoiceLoader(loaders),
-        extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"],
-        autoescape=False,  # noqa: S701 - AsciiDoc; HTML comes from filters that escape
-        cache_size=0,
+    return SandboxedEnvironment(
+        loader=ChoiceLoader(loaders), extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]
     )
-    environment.filters.update(filters)
-    return environment
 
 
-def _read(template: Path) -> str:
+def _text_of(template: Path) -> str:
     try:
         return template.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(
             f"Template {template.name}",
-            f"the file cannot be read ({type(error).__name__}).",
+            f"it cannot be read ({type(error).__name__}).",
             "Put it beside workflows.yml, as UTF-8 text.",
         ) from error
 
@@ -100,14 +101,14 @@ def _inside_loader(inputs_dir: Path) -> Any:
             )
         if not path.is_file():
             return None
-        return path.read_text(encoding="utf-8"), name, lambda: True
+        return _text_of(path), name, lambda: True
 
     return FunctionLoader(load)
 
 
 @contextmanager
-def named_errors(template: Path | None, cell: Callable[[], str]) -> Iterator[None]:
-    """Turn whatever goes wrong in a template into a `ReportError` with file, line and cell."""
+def named_errors(template: Path | None) -> Iterator[None]:
+    """Turn whatever goes wrong in a template into a `ReportError` that names file, line and cell."""
     import jinja2
 
     name = template.name if template else "built-in template"
@@ -116,26 +117,41 @@ def named_errors(template: Path | None, cell: Callable[[], str]) -> Iterator[Non
     except ReportError:
         raise
     except jinja2.TemplateSyntaxError as error:
-        file = name if error.name in (OWN, None) else error.name
+        file = error.name if error.name not in (OWN, None) else name
+        problem = f"{error.message or 'syntax error'}"
         raise ReportError(
-            f"Template {file}:{error.lineno}", f"{error.message}", "Correct the template."
+            f"Template {file}:{error.lineno}", problem, "Correct the template."
         ) from error
     except jinja2.TemplateNotFound as error:
         raise ReportError(
-            f"Template {name}{_line(error, name)}",
+            f"Template {name}{_place(error.__traceback__)}",
             f'there is no template "{error.name}" to extend or include.',
             "Put the file into the inputs directory, or extend 'autoflow/report.asciidoc.j2'.",
         ) from error
     except Exception as error:
-        where = f"Template {name}{_line(error, name)}{cell()}"
-        raise ReportError(where, f"{type(error).__name__}: {error}", "Correct the template.") from error
+        where = f"Template {name}{_place(error.__traceback__)}"
+        problem = f"{type(error).__name__}: {error}"
+        raise ReportError(where, problem, "Correct the template.") from error
 
 
-def _line(error: BaseException, name: str) -> str:
-    """Return ``:line`` of the last line of a template that ran, with its file when not the author's."""
-    found = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename == OWN or frame.filename.endswith((".j2", ".tpl", "<template>")):
-            file = "" if frame.filename in (OWN, "<template>") else f" ({frame.filename})"
-            found = f":{frame.lineno}{file}"
-    return found
+def _place(trace: TracebackType | None) -> str:
+    """Return ``:line, cell N`` of the template code that ran last."""
+    line, cell = "", ""
+    while trace is not None:
+        frame = trace.tb_frame
+        file = frame.f_code.co_filename
+        if file in (OWN, "<template>"):
+            line = f":{trace.tb_lineno}"
+        for name, value in frame.f_locals.items():
+            if name.endswith("_cell"):
+                number = _cell_number(value)
+                cell = f", cell {number} of the notebook" if number else cell
+        trace = trace.tb_next
+    return line + cell
+
+
+def _cell_number(cell: Any) -> int | None:
+    try:
+        return int(cell["metadata"]["autoflow"]["number"])
+    except (KeyError, TypeError):
+        return None

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from autoflow_dagster.reports.programs import TEMPLATES, Limits, ProgramFailed, run_pandoc
+from autoflow_dagster.reports.programs import TEMPLATES, Limits, ProgramFailedError, run_pandoc
 
 SourceFormat = Literal["markdown", "html"]
 _ENVIRONMENT = re.compile(
@@ -61,16 +61,28 @@ class Converter:
         self.prepare([(text, source_format)])
         return self._known[text, source_format]
 
+    def replace(self, text: str, source_format: SourceFormat, converted: str) -> None:
+        """Let `converted` be the conversion of a text from now on."""
+        known = self.convert(text, source_format)
+        self._known[text, source_format] = replace(known, text=converted)
+
     def _converted(self, items: list[tuple[str, SourceFormat]]) -> list[Converted]:
         request = json.dumps(
             [
-                {"text": with_display_math(text), "format": form, "want": self.want, "prefix": f"n{n}-"}
+                {
+                    "text": with_display_math(text),
+                    "format": form,
+                    "want": self.want,
+                    "prefix": f"n{n}-",
+                }
                 for n, (text, form) in enumerate(items, len(self._known))
             ]
         )
         try:
-            answer = run_pandoc(["lua", TEMPLATES / "batch.lua"], request, self.limits, self.directory)
-        except ProgramFailed:
+            answer = run_pandoc(
+                ["lua", TEMPLATES / "batch.lua"], request, self.limits, self.directory
+            )
+        except ProgramFailedError:
             if len(items) == 1:  # this text is too much for pandoc
                 return [Converted("", failed=True)]
             half = len(items) // 2

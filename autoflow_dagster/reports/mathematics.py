@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 _FENCES = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("$", "$"))
-_NOT_FORMULAS = re.compile(r"(?<!\\)\$|\\begin\{(?:tabular|table|figure|document|itemize|enumerate)\*?\}")
+_NOT_FORMULAS = re.compile(
+    r"(?<!\\)\$|\\begin\{(?:tabular|table|figure|document|itemize|enumerate)\*?\}"
+)
 
 
 def formula_of(latex: str) -> str | None:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["markdown", "html", "typst", "math"]
+Kind = Literal["markdown", "html", "asciidoc", "typst", "math"]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import base64
 import binascii
 import hashlib
 import re
-import struct
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
+
+from autoflow_dagster.reports import remarks
+from autoflow_dagster.reports.svg import read_svg
 
 TEXT_WIDTH_PT = 481.9
 """Width of the text of a page: A4 less its margins, in points."""
@@ -20,7 +22,6 @@ _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/jpg": ".jpg", "im
 _MIMES = {suffix: mime for mime, suffix in _SUFFIXES.items()} | {".jpeg": "image/jpeg"}
 _LARGEST_PIXELS = 120_000_000
 _LARGEST_BYTES = 60_000_000
-_UNITS_PT = {"": 0.75, "px": 0.75, "pt": 1.0, "in": 72.0, "cm": 72 / 2.54, "mm": 72 / 25.4, "pc": 12.0}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Picture:
     data: bytes
     mime: str
     width_pt: float
+
+
+_IMAGE_MACRO = re.compile(r"\bimage::?([^\[\s]+)\[")
 
 
 @dataclass
@@ -60,6 +64,11 @@ class Pictures:
         self.by_source.setdefault(name, picture)
         return picture
 
+    def find_all(self, asciidoc: str) -> None:
+        """Look up every picture that AsciiDoc speaks of, templates' own among them."""
+        for source in _IMAGE_MACRO.findall(asciidoc):
+            self.find(source)
+
     def find(self, source: str) -> Picture | str:
         """Return the picture that a text means by `source`, or the reason why it is left out."""
         if source not in self.by_source:
@@ -70,18 +79,18 @@ class Pictures:
         if source.startswith("data:"):
             return self._from_data_uri(source)
         if re.match(r"[a-zA-Z][\w+.-]*:|//", source):
-            return "Picture left out: reports fetch nothing from a network."
+            return remarks.PICTURE_REMOTE
         if self.allowed is None:
-            return "Picture left out: its file was not found."
+            return remarks.PICTURE_MISSING
         base = self.allowed.resolve()
         path = (base / unquote(source)).resolve()
         if not path.is_relative_to(base):
-            return "Picture left out: its file is outside the inputs directory."
+            return remarks.PICTURE_OUTSIDE
         if not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
-            return "Picture left out: its file was not found."
+            return remarks.PICTURE_MISSING
         mime = _MIMES.get(path.suffix.lower())
         if mime is None:
-            return "Picture left out: it is neither PNG, JPEG, SVG, GIF nor WebP."
+            return remarks.PICTURE_TYPE
         return self.add(path.read_bytes(), mime)
 
     def _from_data_uri(self, source: str) -> Picture | str:
@@ -90,82 +99,33 @@ class Pictures:
         try:
             data = base64.b64decode(unquote(body)) if "base64" in flags else unquote_to_bytes(body)
         except (binascii.Error, ValueError):
-            return "Picture left out: its data are broken."
+            return remarks.PICTURE_BROKEN
         return self.add(data, mime)
 
 
 def _check(data: bytes, mime: str) -> tuple[bytes, str, float] | str:
     if len(data) > _LARGEST_BYTES:
-        return "Picture left out: it is too large."
+        return remarks.PICTURE_TOO_LARGE
     if mime == "image/svg+xml":
-        return _check_svg(data)
+        drawing = read_svg(data)
+        return remarks.PICTURE_BROKEN if drawing is None else (drawing.data, mime, drawing.width_pt)
     if mime not in _SUFFIXES:
-        return "Picture left out: it is neither PNG, JPEG, SVG, GIF nor WebP."
+        return remarks.PICTURE_TYPE
     from PIL import Image
 
     try:
         with Image.open(BytesIO(data)) as image:
             if image.width * image.height > _LARGEST_PIXELS:
-                return "Picture left out: it is too large."
+                return remarks.PICTURE_TOO_LARGE
             image.load()
             actual = Image.MIME.get(image.format or "", mime)
             dots = image.info.get("dpi", (96.0, 96.0))[0]
             width = image.width * 72 / dots if 30 <= float(dots) <= 2400 else image.width * 0.75
     except Exception:  # Pillow raises a dozen kinds for broken data
-        return "Picture left out: its data are broken."
+        return remarks.PICTURE_BROKEN
     if actual not in _SUFFIXES:
-        return "Picture left out: it is neither PNG, JPEG, SVG, GIF nor WebP."
+        return remarks.PICTURE_TYPE
     return data, actual, float(width)
-
-
-def _check_svg(data: bytes) -> tuple[bytes, str, float] | str:
-    from xml.etree import ElementTree
-
-    text = data.decode("utf-8", "replace")
-    if "<!ENTITY" in text:
-        return "Picture left out: its data are broken."
-    if "xmlns=" not in text[:5000]:
-        text = text.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError:
-        return "Picture left out: its data are broken."
-    if not root.tag.endswith("svg"):
-        return "Picture left out: its data are broken."
-    width = length_pt(root.get("width", ""))
-    if width is None:
-        box = re.split(r"[\s,]+", root.get("viewBox", "").strip())
-        width = float(box[2]) * 0.75 if len(box) == 4 and _is_float(box[2]) else TEXT_WIDTH_PT / 2
-    return text.encode(), "image/svg+xml", max(width, 1.0)
-
-
-def length_pt(text: str) -> float | None:
-    """Return a CSS length in points; None when it is relative or not a length.
-
-    Examples
-    --------
-    >>> length_pt("96px"), length_pt("72pt"), length_pt("50%")
-    (72.0, 72.0, None)
-    """
-    match = re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", text)
-    if match is None or match[2] not in _UNITS_PT or not _is_float(match[1]):
-        return None
-    return float(match[1]) * _UNITS_PT[match[2]]
-
-
-def _is_float(text: str) -> bool:
-    try:
-        return float(text) >= 0
-    except ValueError:
-        return False
-
-
-def png_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a PNG in pixels, without decoding it."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
-        return None
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
 
 
 def decoded(value: str | list[str], mime: str) -> bytes:

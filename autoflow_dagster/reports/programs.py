@@ -15,14 +15,28 @@ from pathlib import Path
 
 from autoflow_dagster.errors import ReportError
 
+_TOOK_TOO_LONG = 124
+_PANDOC_HEAP = 251  # the exit code of pandoc at its heap limit
+
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-class ProgramFailed(Exception):
-    """A program ended with an error; `stderr` is what it said."""
+class ProgramFailedError(Exception):
+    """A program ended with an error; `stderr` is what it said.
+
+    Attributes
+    ----------
+    code : int
+        Its exit code, negative for the signal that killed it.
+    out_of_memory : bool
+        Whether it wanted more memory than it may have.
+    """
 
     def __init__(self, program: str, code: int, stderr: str) -> None:
         self.program, self.code, self.stderr = program, code, stderr
+        self.out_of_memory = (
+            code == _PANDOC_HEAP or code in (-6, -9) or "memory allocation" in stderr
+        )
         super().__init__(f"{program} ended with {code}: {stderr[:500]}")
 
 
@@ -54,6 +68,15 @@ class Limits:
         return left
 
 
+def memory_error(limits: Limits) -> ReportError:
+    """Return the error for a conversion that wanted more memory than it may have."""
+    return ReportError(
+        "Report",
+        f"the conversion needed more memory than its limit of {limits.memory_mb} MB.",
+        "Make the notebook's outputs smaller, or raise the limit.",
+    )
+
+
 def run_program(
     command: Sequence[str | Path],
     text: str,
@@ -65,12 +88,14 @@ def run_program(
 
     Raises
     ------
-    ProgramFailed
-        When it ends with an error, or used more memory than it may.
+    ProgramFailedError
+        When it ends with an error, used more memory than it may, or took half of the time that
+        the conversion has left.
     ReportError
-        When it takes longer than the conversion may.
+        When the conversion has no time left.
     """
     bare = {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": str(directory)}
+    program = Path(str(command[0])).name
     try:
         done = subprocess.run(
             [str(part) for part in command],
@@ -78,15 +103,15 @@ def run_program(
             capture_output=True,
             cwd=directory,
             env={**bare, **(environment or {})},
-            timeout=limits.left(),
+            timeout=max(1.0, limits.left() / 2),  # leaves time for a plainer attempt
             check=False,
         )
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as error:
         limits.left()
-        raise
+        raise ProgramFailedError(program, _TOOK_TOO_LONG, "it took too long") from error
     if done.returncode != 0:
         message = done.stderr.decode("utf-8", "replace").strip()
-        raise ProgramFailed(Path(str(command[0])).name, done.returncode, message)
+        raise ProgramFailedError(program, done.returncode, message)
     return done.stdout.decode("utf-8", "replace")
 
 

@@ -14,6 +14,9 @@ FORMULAS = "Formulas are shown as their source: one of them could not be set."
 PLAIN = "Text is shown unformatted: the report could not be set otherwise."
 
 
+RAW_CELLS = "Raw cells are shown as text: their AsciiDoc could not be read."
+
+
 def rows_left_out(count: int) -> str:
     """Return the remark under a shortened table."""
     return f"{count:,} more {'row' if count == 1 else 'rows'} left out."
@@ -26,7 +29,9 @@ def lines_left_out(count: int) -> str:
 
 def template_not_used(name: str, reason: str) -> str:
     """Return the remark at the head of a report that the author's template could not make."""
-    return f'Made with the built-in template: "{name}" {reason}'
+    return (
+        f'Made with the built-in template: the AsciiDoc of "{name}" could not be read ({reason}).'
+    )
 
 
 def letters_without_font(letters: str) -> str:

@@ -7,13 +7,14 @@ Reading HTML is `html_reader.py`; writing is `tables_asciidoc.py`, `tables_typst
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 Align = Literal["left", "right", "center"]
 
-_NUMBER = re.compile(r"[-+\u2212]?[^\w\s]?\d[\d\s,.'\u00a0\u202f]*(?:e[-+]?\d+)?\s*[%\u2030]?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[-+\u2212]?[^\w\s]?\d[\d\s,.'\u00a0\u202f]*(?:e[-+]?\d+)?\s*[%\u2030]?", re.IGNORECASE
+)
 _BLANK_NUMBERS = frozenset({"", "-", "\u2013", "nan", "none", "<na>", "nat", "inf", "-inf", "null"})
 
 
@@ -134,13 +135,15 @@ class Table:
                 found.append("right" if x in numbers and x not in words else "left")
         return found
 
-    def columns(self) -> Iterator[list[str]]:
-        """Yield the texts of each column, cells that span columns left out."""
-        texts: list[list[str]] = [[] for _ in range(self.width())]
+    def columns(self) -> list[list[tuple[str, bool]]]:
+        """Return of each column its texts and whether they are bold, but no spanning cells."""
+        found: list[list[tuple[str, bool]]] = [[] for _ in range(self.width())]
         for place in self.placed():
             if place.colspan == 1:
-                texts[place.x].append(place.cell.text)
-        yield from texts
+                cell = place.cell
+                bold = place.y < self.head or (cell.header if cell.bold is None else cell.bold)
+                found[place.x].append((cell.text, bold))
+        return found
 
 
 def is_number(text: str) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from autoflow_dagster.reports.tables import Cell, Placed, Run, Table
+from autoflow_dagster.reports.text import is_right_to_left
 
 LONGEST_WORD = 24
 """Letters after which a word without a space may be broken, so that no column grows without end."""
 
-_UNBROKEN = re.compile(r"\S{%d,}" % (LONGEST_WORD + 1))
+_UNBROKEN = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 _SAMPLES = 3
 
 
@@ -22,18 +23,25 @@ def typst_string(text: str) -> str:
     >>> print(typst_string('a "b" \\ #let'))
     "a \"b\" \\ #let"
     """
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    escaped = (
+        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    )
     return f'"{escaped}"'
 
 
 def breakable(text: str) -> str:
     """Return the text with invisible places to break words that are longer than `LONGEST_WORD`."""
     return _UNBROKEN.sub(
-        lambda m: "\u200b".join(m[0][i : i + LONGEST_WORD] for i in range(0, len(m[0]), LONGEST_WORD)), text
+        lambda m: "\u200b".join(
+            m[0][i : i + LONGEST_WORD] for i in range(0, len(m[0]), LONGEST_WORD)
+        ),
+        text,
     )
 
 
-def table_to_typst(table: Table, note: str = "", picture: Callable[[str], str] | None = None) -> str:
+def table_to_typst(
+    table: Table, note: str = "", picture: Callable[[str], str] | None = None
+) -> str:
     """Return a `report-table` call.
 
     Parameters
@@ -44,21 +52,20 @@ def table_to_typst(table: Table, note: str = "", picture: Callable[[str], str] |
     picture : callable or None
         Turns the source of a picture inside a cell into Typst content. None shows its alt text.
     """
-    width = table.width()
     cells = ", ".join(_placed(place, picture) for place in table.placed())
-    full, words = [], []
-    for texts in table.columns():
-        full.append(_list(sorted(texts, key=len, reverse=True)[:_SAMPLES]))
-        pieces = {piece for text in texts for piece in breakable(text).replace("\u200b", " ").split()}
-        words.append(_list(sorted(pieces, key=lambda piece: (-len(piece), piece))[:_SAMPLES]))
+    columns = table.columns()
+    full = ", ".join(_samples(column, _longest([text for text, _ in column])) for column in columns)
+    words = ", ".join(
+        _samples(column, _longest(_words(text for text, _ in column))) for column in columns
+    )
     arguments = [
-        f"columns: {width}",
+        f"columns: {len(columns)}",
         f"head: {table.head}",
         f"rows: {len(table.rows)}",
         f"align: ({', '.join(table.alignments())},)",
         f"cells: ({cells},)",
-        f"full: ({', '.join(full)},)",
-        f"words: ({', '.join(words)},)",
+        f"full: ({full},)",
+        f"words: ({words},)",
     ]
     if table.caption:
         arguments.append(f"caption: {typst_string(table.caption)}")
@@ -67,8 +74,20 @@ def table_to_typst(table: Table, note: str = "", picture: Callable[[str], str] |
     return f"#report-table({', '.join(arguments)})"
 
 
-def _list(texts: list[str]) -> str:
-    return "(" + "".join(typst_string(text.strip()) + "," for text in texts) + ")"
+def _samples(column: list[tuple[str, bool]], texts: list[str]) -> str:
+    """Return texts to measure the width of a column with, bold when anything in it is."""
+    bold = any(is_bold for _, is_bold in column)
+    written = (typst_string(text) for text in texts)
+    return "(" + "".join(f"strong({text})," if bold else f"{text}," for text in written) + ")"
+
+
+def _longest(texts: Iterable[str]) -> list[str]:
+    lines = {line.strip() for text in texts for line in text.split("\n")}
+    return sorted(lines, key=lambda line: (-len(line), line))[:_SAMPLES]
+
+
+def _words(texts: Iterable[str]) -> set[str]:
+    return {word for text in texts for word in breakable(text).replace("\u200b", " ").split()}
 
 
 def _placed(place: Placed, picture: Callable[[str], str] | None) -> str:
@@ -115,6 +134,8 @@ def _run(run: Run, picture: Callable[[str], str] | None) -> str:
     if run.picture is not None and picture is not None:
         return picture(run.picture)
     body = typst_string(breakable(run.text))
+    if is_right_to_left(run.text):
+        body = f"right-to-left({body})"
     if run.code:
         body = f"raw({body})"
     if run.italic:

@@ -78,3 +78,17 @@ def _columns_of(letter: str) -> int:
         return 0
     # Fallback shapes may be wider than a column of the monospaced font.
     return 2 if unicodedata.east_asian_width(letter) in "WF" or ord(letter) > 0x2FFF else 1
+
+
+def is_right_to_left(text: str) -> bool:
+    """Return True when the first letter with a direction runs from right to left.
+
+    Examples
+    --------
+    >>> is_right_to_left("مرحبا"), is_right_to_left("12 a"), is_right_to_left("12")
+    (True, False, False)
+    """
+    if text.isascii():
+        return False
+    directions = (unicodedata.bidirectional(letter) for letter in text)
+    return next((kind != "L" for kind in directions if kind in ("L", "R", "AL")), False)

@@ -6,10 +6,12 @@ hides the same things. Nothing here writes AsciiDoc or HTML.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoflow_dagster.reports import remarks
 from autoflow_dagster.reports.html_reader import read_html
 from autoflow_dagster.reports.pictures import Picture, Pictures, decoded
 from autoflow_dagster.reports.text import plain_text, shortened, without_controls
@@ -29,7 +31,7 @@ PRIORITY = ["text/html", "text/markdown", *PICTURE_TYPES, "text/latex", "text/pl
 _NOISE = ("application/papermill", "application/scrapbook", "application/vnd.jupyter.widget")
 _OBJECT = re.compile(
     r"\[?<(?:[^<>]| at 0x)* at 0x[0-9a-fA-F]+>[,\s\]]*(?:.{0,20}<.* at 0x[0-9a-fA-F]+>.*)?"
-    r"|<Axes(?:Subplot)?:.*>|<Figure size [^<>]*>|Text\([^()]*, '.*'\)",
+    r"|<IPython\.core\.display\.\w+ object>|<Axes(?:Subplot)?:.*>|<Figure size [^<>]*>|Text\([^()]*, '.*'\)",
     re.DOTALL,
 )
 _OPTION = re.compile(r"^#\|\s*([\w-]+):\s*(.*?)\s*$", re.MULTILINE)
@@ -65,42 +67,46 @@ class Tidying:
 def tidy_notebook(nb: Any, tidying: Tidying) -> None:
     """Change a notebook in place into what a report shows of it.
 
-    Each cell's metadata gets an ``autoflow`` entry: ``code`` (show its code and what it prints),
-    ``page_break``. Each output that has pictures gets ``metadata.filenames``, as templates expect.
+    Each cell's metadata gets an ``autoflow`` entry: ``number`` (from 1), ``code`` (show its
+    code and what it prints), ``page_break``, ``caption`` and ``alt``. Each output that has pictures gets ``metadata.filenames``, as templates expect.
     """
     cells = []
-    for cell in nb.cells:
+    for number, cell in enumerate(nb.cells, 1):
         tags = frozenset(cell.get("metadata", {}).get("tags") or ())
         if tags & HIDE or _PAPERMILL_ERROR in tags:
             continue
         if cell.cell_type == "code" and tags & PARAMETERS and not tags & SHOW_INPUT:
             continue
-        _tidy_cell(cell, tags, tidying)
+        _tidy_cell(cell, number, tags, tidying)
         cells.append(cell)
     nb.cells = cells
 
 
-def _tidy_cell(cell: Any, tags: frozenset[str], tidying: Tidying) -> None:
+def _tidy_cell(cell: Any, number: int, tags: frozenset[str], tidying: Tidying) -> None:
     cell.source = without_controls(_joined(cell.get("source", "")).replace("\r\n", "\n"))
-    facts = {"code": False, "page_break": bool(tags & PAGE_BREAK), "caption": "", "alt": ""}
-    cell.metadata["autoflow"] = facts
-    if cell.cell_type == "markdown":
-        if tags & HIDE_INPUT:
-            cell.source = ""
-        cell.source = _with_attachments(cell, tidying)
-    if cell.cell_type != "code":
-        return
-    cell.execution_count = None
-    options = dict(_OPTION.findall(cell.source))
-    for name, keys in (("caption", ("fig-cap", "tbl-cap")), ("alt", ("fig-alt",))):
-        said = cell.metadata.get(name) or next((options[k] for k in keys if k in options), "")
-        facts[name] = str(said).strip("\"'")
-    facts["code"] = bool((tidying.show_code or tags & SHOW_INPUT) and not tags & HIDE_INPUT)
+    options = dict(_OPTION.findall(cell.source)) if cell.cell_type == "code" else {}
+    cell.metadata["autoflow"] = {
+        "number": number,
+        "code": bool((tidying.show_code or tags & SHOW_INPUT) and not tags & HIDE_INPUT),
+        "page_break": bool(tags & PAGE_BREAK),
+        "caption": _said(cell, options, "caption", ("fig-cap", "tbl-cap")),
+        "alt": _said(cell, options, "alt", ("fig-alt",)),
+    }
     if tags & HIDE_INPUT:
         cell.source = ""
         cell.metadata["transient"] = {"remove_source": True}
-    outputs = [] if tags & HIDE_OUTPUT else _merged_streams(cell.get("outputs") or [])
-    cell.outputs = [output for output in outputs if _tidy_output(output, cell, tidying)]
+    if cell.cell_type == "markdown":
+        cell.source = _with_attachments(cell, tidying)
+    elif cell.cell_type == "code":
+        cell.execution_count = None
+        outputs = [] if tags & HIDE_OUTPUT else _merged_streams(cell.get("outputs") or [])
+        cell.outputs = [output for output in outputs if _tidy_output(output, cell, tidying)]
+
+
+def _said(cell: Any, options: dict[str, str], name: str, comments: tuple[str, ...]) -> str:
+    """Return what a cell says in its metadata or in a ``#| fig-cap:`` comment."""
+    said = cell.metadata.get(name) or next((options[c] for c in comments if c in options), "")
+    return str(said).strip("\"'")
 
 
 def _merged_streams(outputs: list[Any]) -> list[Any]:
@@ -140,12 +146,16 @@ def _tidy_data(output: Any, cell: Any, tidying: Tidying) -> bool:
         return False
     if not isinstance(output.get("metadata"), dict):
         output["metadata"] = {}
-    output["data"] = data = {mime: _joined(value) for mime, value in data.items()}
-    output.metadata["autoflow"] = facts = {
-        "caption": str(output.metadata.get("caption") or cell.metadata["autoflow"]["caption"]),
-        "alt": str(output.metadata.get("alt") or cell.metadata["autoflow"]["alt"]),
+    output["data"] = {mime: _joined(value) for mime, value in data.items()}
+    data = output["data"]  # nbformat keeps a copy
+    of_cell = cell.metadata["autoflow"]
+    output.metadata["autoflow"] = {
+        "caption": str(output.metadata.get("caption") or of_cell["caption"]),
+        "alt": str(output.metadata.get("alt") or of_cell["alt"]),
         "note": "",
     }
+    facts = output.metadata["autoflow"]
+    had = frozenset(data)
     for mime in PICTURE_TYPES:
         if mime in data:
             _keep_picture(output, mime, tidying)
@@ -156,10 +166,15 @@ def _tidy_data(output: Any, cell: Any, tidying: Tidying) -> bool:
             del data["text/plain"]
         else:
             data["text/plain"] = _printed(data["text/plain"], output, tidying)
-    shown = [mime for mime in PRIORITY if mime in data]
-    if shown and shown[0] == "text/plain" and facts["note"].startswith("Picture"):
-        del data["text/plain"]  # "<Figure size ...>" says nothing
-    return bool([mime for mime in PRIORITY if mime in data]) or bool(facts["note"])
+    if "application/json" in data and not any(mime in data for mime in PRIORITY):
+        written = json.dumps(data["application/json"], indent=2, ensure_ascii=False)
+        data["text/plain"] = _printed(written, output, tidying)
+    if any(mime in data for mime in PRIORITY):
+        return True
+    if data and not facts["note"] and "text/plain" not in had:
+        facts["note"] = tidying.note(remarks.SCRIPTS)
+    output["data"] = {"text/plain": ""}  # a form that every template knows
+    return bool(facts["note"])
 
 
 def _keep_picture(output: Any, mime: str, tidying: Tidying) -> None:
@@ -190,15 +205,13 @@ def _check_html(output: Any, tidying: Tidying) -> None:
         del output.data["text/html"]
         if reading.active_parts and not any(mime in output.data for mime in PICTURE_TYPES):
             output.data.pop("text/plain", None)
-            output.metadata["autoflow"]["note"] = tidying.note(
-                "Interactive content left out: it needs scripts, which reports do not run."
-            )
+            output.metadata["autoflow"]["note"] = tidying.note(remarks.SCRIPTS)
 
 
 def _printed(text: str, output: Any, tidying: Tidying) -> str:
     text, left_out = shortened(plain_text(text), tidying.max_lines, 120 * tidying.max_lines)
     if left_out:
-        note = tidying.note(f"{left_out:,} lines of printed text left out.")
+        note = tidying.note(remarks.lines_left_out(left_out))
         text += f"\n[{note}]"
     return text
 
@@ -210,7 +223,7 @@ def _with_attachments(cell: Any, tidying: Tidying) -> str:
             try:
                 picture = tidying.pictures.add(decoded(value, mime), mime)
             except ValueError:
-                picture = "Picture left out: its data are broken."
+                picture = remarks.PICTURE_BROKEN
             tidying.pictures.by_source[f"attachment:{name}"] = picture
             if isinstance(picture, Picture):
                 source = source.replace(f"attachment:{name}", picture.name)

@@ -5,23 +5,35 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from autoflow_dagster.errors import ReportError
-from autoflow_dagster.reports import typst_child
-from autoflow_dagster.reports.fonts import MONO_FONTS, TEXT_FONTS, font_directories
-from autoflow_dagster.reports.model import Provenance, ReportOptions
+from autoflow_dagster.reports import remarks, typst_child
+from autoflow_dagster.reports.conversion import Conversion
+from autoflow_dagster.reports.fonts import (
+    MONO_FONTS,
+    TEXT_FONTS,
+    font_directories,
+    letters_without_font,
+    own_families,
+)
 from autoflow_dagster.reports.parts import Parts
-from autoflow_dagster.reports.pictures import Picture, Pictures
-from autoflow_dagster.reports.programs import TEMPLATES, Limits, run_pandoc, run_python
+from autoflow_dagster.reports.pictures import Picture
+from autoflow_dagster.reports.programs import (
+    TEMPLATES,
+    ProgramFailedError,
+    memory_error,
+    run_pandoc,
+    run_python,
+)
 from autoflow_dagster.reports.provenance import ProvenanceText
 
-_IMAGE = re.compile(r"\bimage::?([^\[\s]+)\[")
-WORDS = {"about": "About this report", "part": "part"}
+_PICTURE = re.compile(r"picture-[0-9a-f]{12}\.\w+")
+_PLAINER = (remarks.FORMULAS, remarks.PLAIN)
+_DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 
 
 @dataclass
@@ -30,107 +42,151 @@ class TypstJob:
 
     Attributes
     ----------
-    directory : Path
-        Working directory, emptied by the caller; Typst reads nothing outside it.
+    conversion : Conversion
     body : str
         AsciiDoc with parts marked.
+    parts : Parts
+    title : str
     title_in_body : bool
         The first heading of the body is the title, so it is not shown twice.
+    about : ProvenanceText
+    remarks : list of str
+        Shown under the title.
     """
 
-    directory: Path
+    conversion: Conversion
     body: str
     parts: Parts
-    pictures: Pictures
     title: str
     title_in_body: bool
     about: ProvenanceText
-    provenance: Provenance
-    options: ReportOptions
-    limits: Limits
-    notes: list[str]
+    remarks: list[str]
+    _broken: list[str] = field(default_factory=list)
 
-    def write(self, destination: Path) -> str:
+    def write(self) -> str:
         """Make the PDF; return the Typst source.
 
         Raises
         ------
-        ProgramFailed
+        ProgramFailedError
             When pandoc cannot read the AsciiDoc, which is a matter of the template.
         ReportError
             When Typst cannot set the document, however plainly it is written.
         """
         self._write_files()
-        problem = ""
-        for degraded in range(4):
+        degraded = 0
+        while True:
             source = self._typst_source(degraded)
-            problem = self._compile(source, destination)
+            self._note_missing_letters(source)
+            problem = self._compile(source)
             if not problem:
                 return source
-        raise ReportError("Report", f"Typst cannot set it: {problem}", "This is a fault of autoflow_dagster.")
+            self.conversion.keep("typst-error.txt", problem)
+            broken = sorted(set(_PICTURE.findall(problem)) - set(self._broken))
+            if broken:
+                self._broken += broken
+                self.conversion.tidying.note(remarks.PICTURE_BROKEN)
+            elif degraded < len(_PLAINER):
+                plainer = self.conversion.tidying.note(_PLAINER[degraded])
+                self.remarks = [*self.remarks, plainer]
+                degraded += 1
+            else:
+                raise ReportError(
+                    "Report",
+                    f"Typst cannot set it: {self.conversion.redactor.text(problem)}",
+                    "This is a fault of autoflow_dagster: please report it.",
+                )
+            self._write_facts()
+
+    @property
+    def _directory(self) -> Path:
+        return self.conversion.directory
 
     def _write_files(self) -> None:
-        for source in _IMAGE.findall(self.body):
-            self.pictures.find(source)
-        for picture in self.pictures.kept.values():
-            (self.directory / picture.name).write_bytes(picture.data)
-        shutil.copyfile(TEMPLATES / "report.typst", self.directory / "report.typst")
-        facts = json.dumps(self._facts(), ensure_ascii=False)
-        (self.directory / "report.json").write_text(facts, encoding="utf-8")
+        for picture in self.conversion.pictures.kept.values():
+            (self._directory / picture.name).write_bytes(picture.data)
+        shutil.copyfile(TEMPLATES / "report.typst", self._directory / "report.typst")
+        self._write_facts()
 
-    def _facts(self) -> Mapping[str, Any]:
-        made = self.provenance.made_at
+    def _write_facts(self) -> None:
+        facts = json.dumps(self._facts(), ensure_ascii=False)
+        (self._directory / "report.json").write_text(facts, encoding="utf-8")
+
+    def _note_missing_letters(self, source: str) -> None:
+        facts = (self._directory / "report.json").read_text(encoding="utf-8")
+        letters = letters_without_font(source + facts, self.conversion.inputs_dir)
+        if letters:
+            note = self.conversion.tidying.note(remarks.letters_without_font(letters))
+            if note not in self.remarks:
+                self.remarks = [*self.remarks, note]
+                self._write_facts()
+
+    def _facts(self) -> dict[str, Any]:
+        made = self.conversion.provenance.made_at
         utc = made.astimezone(UTC) if made else None
-        parts = ("year", "month", "day", "hour", "minute", "second")
+        about = self.about
+        fonts = own_families(self.conversion.inputs_dir)
+        lead = " · ".join(filter(None, (about.workflow, about.reference_date)))
         return {
             "title": self.title,
-            "author": self.options.author,
-            "description": " · ".join(filter(None, (self.about.workflow, self.about.reference_date))) or None,
-            "lang": self.options.language,
-            "workflow": self.about.workflow,
-            "date": self.about.reference_date,
-            "parameters": self.about.parameters,
-            "provenance": self.about.rows,
-            "footer": self.about.footer,
-            "made": {name: getattr(utc, name) for name in parts} if utc else None,
-            "fonts": TEXT_FONTS,
-            "mono": MONO_FONTS,
-            "words": WORDS,
-            "notes": self.notes,
+            "author": self.conversion.options.author,
+            "description": lead or None,
+            "lang": self.conversion.options.language,
+            "workflow": about.workflow,
+            "date": about.reference_date,
+            "parameters": about.parameters,
+            "provenance": about.rows,
+            "footer": about.footer,
+            "made": {name: getattr(utc, name) for name in _DATE_PARTS} if utc else None,
+            "fonts": [*TEXT_FONTS, *fonts],
+            "mono": [*MONO_FONTS, *fonts],
+            "words": {
+                "about": "About this report",
+                "part": "part",
+                "broken": remarks.PICTURE_BROKEN,
+            },
+            "broken": self._broken,
+            "notes": self.remarks,
         }
 
     def _typst_source(self, degraded: int) -> str:
+        found = self.conversion.pictures.by_source
         job = {
             "key": self.parts.key,
             "parts": [{"kind": p.kind, "text": p.text, "plain": p.plain} for p in self.parts.parts],
-            "pictures": {source: _picture_facts(found) for source, found in self.pictures.by_source.items()},
+            "pictures": {source: _picture_facts(picture) for source, picture in found.items()},
             "title_in_body": self.title_in_body,
             "degraded": degraded,
-            "words": {
-                "missing_picture": "Picture left out: its file was not found.",
-                "unreadable": "Text left unformatted: it could not be read as Markdown.",
-            },
+            "words": {"missing_picture": remarks.PICTURE_MISSING, "unreadable": remarks.UNREADABLE},
         }
-        (self.directory / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        arguments = ["-f", "asciidoc", "-t", "typst", "--wrap=none", "--syntax-highlighting=none",
+        (self._directory / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        arguments: list[str | Path] = ["--sandbox", "-f", "asciidoc", "-t", "typst", "--wrap=none", "--syntax-highlighting=none",
                      "--lua-filter", TEMPLATES / "report.lua"]  # fmt: skip
         text = self.parts.with_placeholders(self.body)
-        body = run_pandoc(arguments, text, self.limits, self.directory)
+        body = run_pandoc(arguments, text, self.conversion.limits, self._directory)
         return f'#import "report.typst": *\n#show: report\n\n{body}'
 
-    def _compile(self, source: str, destination: Path) -> str:
+    def _compile(self, source: str) -> str:
         """Compile; return what Typst complains about, nothing when all is well."""
-        (self.directory / "main.typ").write_text(source, encoding="utf-8")
-        made = self.provenance.made_at
+        main = self._directory / "main.typ"
+        main.write_text(source, encoding="utf-8")
+        made = self.conversion.provenance.made_at
         request = {
-            "root": str(self.directory),
-            "fonts": [str(path) for path in font_directories(self.options.inputs_dir)],
+            "root": str(self._directory),
+            "fonts": [str(path) for path in font_directories(self.conversion.inputs_dir)],
             "timestamp": int(made.timestamp()) if made else 0,
-            "memory_mb": self.limits.memory_mb,
-            "documents": [{"input": str(self.directory / "main.typ"), "output": str(destination)}],
+            "memory_mb": self.conversion.limits.memory_mb,
+            "input": str(main),
+            "output": str(self.conversion.destination),
         }
         script = Path(typst_child.__file__)
-        (answer,) = json.loads(run_python(script, json.dumps(request), self.limits, self.directory))
+        limits = self.conversion.limits
+        try:
+            answer = json.loads(run_python(script, json.dumps(request), limits, self._directory))
+        except ProgramFailedError as failure:
+            if failure.out_of_memory:
+                raise memory_error(limits) from failure
+            return f"Typst stopped: {failure.stderr[-500:]}"
         return "" if answer["ok"] else f"{answer['message']}\n{answer['diagnostic'][:2000]}"
 
 

@@ -25,12 +25,19 @@ end
 
 local function typst(text) return pandoc.RawBlock("typst", text) end
 local function typst_inline(text) return pandoc.RawInline("typst", text) end
+-- Typst would make a true minus of "-1" and one sign of "...": data must stay what they are.
+local function literal(s)
+  if s.text:match("%.%.") or s.text:match("%-") then return typst_inline("#" .. quoted(s.text) .. ";") end
+end
+
 local function written(blocks)
-  return (pandoc.write(pandoc.Pandoc(blocks), "typst", { wrap_text = "none" }):gsub("%s+$", ""))
+  return (pandoc.write(pandoc.Pandoc(blocks):walk { Str = literal }, "typst", { wrap_text = "none" }):gsub("%s+$", ""))
 end
 local function note(text) return typst("#note(" .. quoted(text) .. ")") end
 
 -- Placeholders ------------------------------------------------------------------------------------
+
+local FORMATS = { markdown = shared.MARKDOWN, html = "html", asciidoc = "asciidoc" }
 
 local function part_blocks(n)
   local part = parts[n]
@@ -39,8 +46,8 @@ local function part_blocks(n)
   if part.kind == "math" then
     return pandoc.Blocks { pandoc.Para { pandoc.Math("DisplayMath", part.text) } }
   end
-  if degraded >= 3 then return pandoc.Blocks { pandoc.CodeBlock(part.text) } end
-  local ok, doc = pcall(shared.read, part.text, part.kind == "html" and "html" or shared.MARKDOWN)
+  if degraded >= 2 then return pandoc.Blocks { pandoc.CodeBlock(part.text) } end
+  local ok, doc = pcall(shared.read, part.text, FORMATS[part.kind])
   if not ok then return pandoc.Blocks { note(job.words.unreadable), pandoc.CodeBlock(part.text) } end
   return doc.blocks
 end
@@ -71,7 +78,7 @@ end
 
 -- Quirks of the AsciiDoc reader --------------------------------------------------------------------
 
-local imagesdir = ""
+local imagesdir, wants_contents = "", false
 
 local function length(v)
   if not v then return nil end
@@ -242,6 +249,20 @@ local function turn_rtl(blocks)
   if changed then return out end
 end
 
+-- Notes and warnings ------------------------------------------------------------------------------------
+
+local ADMONITIONS = { note = true, tip = true, important = true, warning = true, caution = true }
+
+local function admonition(d)
+  local kind, out = d.classes[1], pandoc.Blocks {}
+  out:insert(typst("#admonition(" .. quoted(kind:sub(1, 1):upper() .. kind:sub(2)) .. ")["))
+  for i, b in ipairs(d.content) do  -- the reader puts the kind itself first
+    if i > 1 or pandoc.utils.stringify(b):lower() ~= kind then out:insert(b) end
+  end
+  out:insert(typst("]"))
+  return out
+end
+
 -- Links, formulas, code ------------------------------------------------------------------------------
 
 local ids = {}
@@ -253,7 +274,7 @@ local function link(l)
 end
 
 local function formula(m)
-  if degraded >= 2 or (job.bad_formulas or {})[m.text] then return pandoc.Code(m.text) end
+  if degraded >= 1 then return pandoc.Code(m.text) end
 end
 
 local function code_block(c)
@@ -272,6 +293,7 @@ local function title_block(doc)
   else
     doc.blocks:insert(1, typst("#title-block(facts.title)"))
   end
+  if wants_contents then doc.blocks:insert(2, typst("#contents()")) end
   doc.meta = {}
   return doc
 end
@@ -279,6 +301,7 @@ end
 return {
   { Blocks = expand },
   { Meta = function(m)
+      wants_contents = m.toc ~= nil and m.toc ~= false
       if m.imagesdir and type(m.imagesdir) ~= "boolean" then
         local d = pandoc.utils.stringify(m.imagesdir):gsub("/*$", "")
         imagesdir = d == "" and "" or d .. "/"
@@ -287,6 +310,7 @@ return {
     Header = function(h) if h.identifier ~= "" then ids[h.identifier] = (ids[h.identifier] or 0) + 1 end end },
   { Div = function(d)
       if d.classes:includes("page-break") then return typst("#pagebreak(weak: true)") end
+      if ADMONITIONS[d.classes[1]] then return admonition(d) end
       if d.attributes.wrapper and #d.content == 1 then
         local b = d.content[1]
         if b.t == "Figure" then return figure_block(b, d.attributes) or b end
@@ -308,5 +332,6 @@ return {
   { CodeBlock = code_block },
   { Table = table_block },
   { Blocks = turn_rtl },
+  { Str = literal },
   { Pandoc = title_block },
 }

@@ -26,7 +26,7 @@ local function pair_tags(inlines)
       if not (el.t == "RawInline" and el.format:match("^html")) then out:insert(el) end
     elseif name == "br" then out:insert(pandoc.LineBreak())
     elseif name == "img" then
-      for _, b in ipairs(pandoc.read(el.text, "html").blocks) do
+      for _, b in ipairs(pandoc.read(el.text, "html", nil, {}).blocks) do
         if b.content then out:extend(b.content:filter(function(x) return x.t == "Image" end)) end
       end
     elseif PAIRS[name] and not closing then
@@ -61,7 +61,9 @@ end
 
 -- Text -> document, with raw HTML understood where it can be and dropped where it cannot.
 function M.read(text, format)
-  local doc = pandoc.read(text, format)
+  -- the last argument gives the reader no files at all: nothing can be included
+  local doc = pandoc.read(text, format, nil, {})
+  if format == "asciidoc" then return doc end
   if format == "html" then
     return doc:walk {
       RawBlock = function() return {} end, RawInline = function() return {} end,

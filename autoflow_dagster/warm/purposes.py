@@ -1,0 +1,113 @@
+"""What a fork server is for: the module that its processes run, and what that needs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+_NO_ALLOCATOR_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Importing pyarrow, as pandas does, would start a thread of an allocator that it does not even use."""
+
+_INLINE_BACKEND = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+"""What ipykernel sets before a notebook can import matplotlib."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a fork server starts.
+
+    Attributes
+    ----------
+    module : str
+        Run as by ``python -m``; a fork server runs nothing else.
+    modules : tuple of str
+        What the module imports anyway, with what it imports later in each of its processes.
+    learns : bool
+        Whether the modules that the inputs' notebooks import are imported too.
+    variables : mapping
+        Of the environment during the imports only, unless they are set anyway.
+    process_name : str
+        As tools such as top show the processes.
+    in_child : callable
+        Called in the forked process before the module is run, with the connection to the client.
+    obstacle : callable
+        Says after the imports why the module cannot be run in a forked process; usually nothing.
+    """
+
+    module: str
+    modules: tuple[str, ...]
+    learns: bool
+    variables: Mapping[str, str]
+    process_name: str
+    in_child: Callable[[socket.socket], None]
+    obstacle: Callable[[], str] = lambda: ""
+
+
+def _leave_client(connection: socket.socket) -> None:
+    """Go on whatever becomes of the client: a run survives the daemon that launched it."""
+    connection.close()
+
+
+def _end_with_client(connection: socket.socket) -> None:
+    """End when the client does: a kernel without its run is of no use to anybody.
+
+    Takes the place of ipykernel's thread that does this. That one waits for its own parent process
+    to end, which for a forked kernel is the fork server and not the client.
+    """
+    from ipykernel import kernelapp
+
+    class ClientPoller(threading.Thread):
+        def __init__(self, *_args: object, **_options: object) -> None:
+            super().__init__(daemon=True)
+
+        def run(self) -> None:
+            connection.settimeout(None)
+            try:
+                connection.recv(1)
+            finally:
+                os._exit(1)
+
+    kernelapp.ParentPollerUnix = ClientPoller  # type: ignore[misc]
+
+
+def _kernel_obstacle() -> str:
+    from ipykernel import kernelapp
+
+    if hasattr(kernelapp, "ParentPollerUnix"):
+        return ""
+    return "this version of ipykernel has no ParentPollerUnix to replace"
+
+
+RUNS = Purpose(
+    module="dagster",
+    modules=(
+        "dagster",
+        "dagster._cli",
+        "autoflow_dagster.build",
+        "autoflow_dagster.parser",
+        "papermill",
+        "nbformat",
+        "nbclient",
+        "jupyter_client",
+        "sqlalchemy.dialects.sqlite",
+    ),
+    learns=False,
+    variables=_NO_ALLOCATOR_THREAD,
+    process_name="autoflow-run",
+    in_child=_leave_client,
+)
+
+KERNELS = Purpose(
+    module="ipykernel_launcher",
+    modules=("ipykernel.kernelapp",),
+    learns=True,
+    variables={**_NO_ALLOCATOR_THREAD, **_INLINE_BACKEND},
+    process_name="autoflow-kernel",
+    in_child=_end_with_client,
+    obstacle=_kernel_obstacle,
+)
+
+PURPOSES = {"runs": RUNS, "kernels": KERNELS}

@@ -1,0 +1,28 @@
+"""The fork server for kernels: with what it is started, and where it is found.
+
+Owned by whatever launches runs, for as long as that lives; used by the runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoflow_dagster.settings import Settings
+from autoflow_dagster.warm.keeper import Keeper
+
+ANNOUNCEMENT = "warm_kernels_socket"
+"""File in DAGSTER_HOME with the path of the server's socket."""
+
+
+def kernel_keeper(settings: Settings, home: Path | None) -> Keeper:
+    """Return the owner of a fork server for kernels.
+
+    Parameters
+    ----------
+    home : Path or None
+        DAGSTER_HOME, where the server is announced; None for one that only this process uses.
+    """
+    arguments = ["--inputs", str(settings.inputs_dir)]
+    for module in settings.warm_modules:
+        arguments += ["--module", module]
+    return Keeper("kernels", arguments, home / ANNOUNCEMENT if home else None)

@@ -1,0 +1,2 @@
+{% extends "asciidoc/index.asciidoc.j2" %}
+{% block input %}
