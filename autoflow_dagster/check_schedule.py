@@ -48,16 +48,12 @@ class CheckCursor:
         try:
             values = json.loads(text or "{}")
             times = ("counted_from", "check_started_at", "polled_at")
-            parsed = {
-                name: datetime.fromisoformat(values[name]) if values.get(name) else None
-                for name in times
-            }
             return cls(
                 checked_definitions=str(values.get("checked_definitions", "")),
                 has_backlog=values.get("has_backlog") is True,
-                **parsed,
+                **{name: _aware_time(values.get(name)) for name in times},
             )
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
 
     def to_json(self) -> str:
@@ -68,6 +64,15 @@ class CheckCursor:
                 for name, value in dataclasses.asdict(self).items()
             }
         )
+
+
+def _aware_time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("Without a time zone it cannot be compared.")
+    return time
 
 
 def definitions_digest(definitions: WorkflowDefinitions) -> str:
@@ -94,6 +99,11 @@ def next_check(
     -------
     datetime or None
         None without a schedule, before the first tick, or when the cron string never occurs.
+
+    Notes
+    -----
+    A time that a clock change skips is moved to the first minute after the gap; one that occurs
+    twice that night is two occurrences, and the second check finds nothing left to do.
     """
     if schedule is None or counted_from is None:
         return None
@@ -112,11 +122,15 @@ def next_check(
 def begin_tick(cursor: CheckCursor, now: datetime) -> CheckCursor:
     """Return the cursor to decide with: counting starts at the first tick.
 
-    A clock that was set back would otherwise stop all checks until the old time is reached again.
+    A clock that was set back would otherwise stop all checks until the old time is reached again,
+    and make failed dates look as if they had been tried before the check began.
     """
-    if cursor.counted_from is None or cursor.counted_from > now:
-        return dataclasses.replace(cursor, counted_from=now)
-    return cursor
+    started_at = cursor.check_started_at
+    return dataclasses.replace(
+        cursor,
+        counted_from=min(cursor.counted_from or now, now),
+        check_started_at=started_at and min(started_at, now),
+    )
 
 
 def is_check_due(cursor: CheckCursor, definitions: WorkflowDefinitions, now: datetime) -> bool:

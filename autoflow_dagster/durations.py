@@ -6,14 +6,14 @@ import re
 from datetime import timedelta
 
 _UNITS = {
-    "seconds": ("s", "sec", "second", "seconds"),
-    "minutes": ("m", "min", "minute", "minutes"),
-    "hours": ("h", "hour", "hours"),
-    "days": ("d", "day", "days"),
+    1: ("s", "sec", "second", "seconds"),
+    60: ("m", "min", "minute", "minutes"),
+    3600: ("h", "hour", "hours"),
+    86400: ("d", "day", "days"),
 }
-_UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words}
+_SECONDS = {word: seconds for seconds, words in _UNITS.items() for word in words}
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
-_WORDS = "|".join(sorted(_UNIT_OF, key=len, reverse=True))
+_WORDS = "|".join(sorted(_SECONDS, key=len, reverse=True))
 _PART = re.compile(rf"({_NUMBER})\s*({_WORDS})(?![a-z])", re.ASCII)
 PATTERN = rf"^\s*(?:{_NUMBER}\s*(?:{_WORDS})(?![a-z])\s*)+$"
 """Of all durations, for the JSON Schema."""
@@ -36,8 +36,7 @@ def parse_duration(text: str) -> timedelta:
     """
     if not re.match(PATTERN, text, re.ASCII):
         raise ValueError("Write a number and a unit: s, min, h or d, such as 90s, 2h or 1h 30min.")
-    parts = (timedelta(**{_UNIT_OF[unit]: float(n)}) for n, unit in _PART.findall(text))
-    duration = sum(parts, timedelta())
-    if not timedelta() < duration <= LONGEST:
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    if not 0 < seconds <= LONGEST.total_seconds():
         raise ValueError("Write a time longer than nothing and not longer than ten years.")
-    return duration
+    return timedelta(seconds=seconds)

@@ -51,14 +51,19 @@ def report_asset_key(job_name: str, notebook_key: str, report_format: str) -> dg
     return dg.AssetKey([job_name, report_asset_name(notebook_key, report_format)])
 
 
+def report_asset_keys(job_name: str, workflow: Workflow) -> list[dg.AssetKey]:
+    """Return the keys of all reports of a job."""
+    return [
+        report_asset_key(job_name, notebook.key, report_format)
+        for notebook in workflow.notebooks.values()
+        for report_format in (notebook.output.formats if notebook.output else ())
+    ]
+
+
 def asset_keys(job_name: str, workflow: Workflow) -> list[dg.AssetKey]:
-    """Return the keys of all notebooks and reports of a job, each notebook before its reports."""
-    keys = []
-    for notebook in workflow.notebooks.values():
-        keys.append(notebook_asset_key(job_name, notebook.key))
-        formats = notebook.output.formats if notebook.output else ()
-        keys += [report_asset_key(job_name, notebook.key, fmt) for fmt in formats]
-    return keys
+    """Return the keys of all notebooks and reports of a job, notebooks first."""
+    notebooks = [notebook_asset_key(job_name, key) for key in workflow.notebooks]
+    return notebooks + report_asset_keys(job_name, workflow)
 
 
 def read_histories(
@@ -72,28 +77,44 @@ def read_histories(
     }
     _read_unfinished(instance, configs, running)
     _read_unsuccessful(instance, attempts)
-    return {
-        config.name: History(
-            done=_read_done(instance, config),
+    # Unfinished runs were read first: a run that ends meanwhile has already left its assets.
+    histories = {}
+    for config in configs:
+        executed, done = _read_done(instance, config)
+        histories[config.name] = History(
+            done=done,
+            executed=executed,
             running=running[config.name],
             attempts=attempts[config.name],
         )
-        for config in configs
+    return histories
+
+
+def _read_done(
+    instance: DagsterInstance, config: WorkflowConfig
+) -> tuple[dict[date, str], dict[date, str]]:
+    """Return the parameters hash of each date on which all notebooks, and all assets, agree."""
+    notebooks = [notebook_asset_key(config.name, key) for key in config.workflow.notebooks]
+    reports = report_asset_keys(config.name, config.workflow)
+    executed = _agreed(_data_versions(instance, key) for key in notebooks)
+    if not executed or not reports:
+        return executed, executed
+    return executed, _agreed(
+        [
+            {day.isoformat(): version for day, version in executed.items()},
+            *(_data_versions(instance, key) for key in reports),
+        ]
+    )
+
+
+def _agreed(versions_of_assets: Iterable[Mapping[str, str]]) -> dict[date, str]:
+    """Return the version of each date that every asset has."""
+    first, *others = versions_of_assets
+    return {
+        day: version
+        for text, version in first.items()
+        if all(versions.get(text) == version for versions in others) and (day := _as_date(text))
     }
-
-
-def _read_done(instance: DagsterInstance, config: WorkflowConfig) -> dict[date, str]:
-    """Return the parameters hash of each date on which all assets of the config agree."""
-    done: dict[str, str] | None = None
-    for key in asset_keys(config.name, config.workflow):
-        versions = _data_versions(instance, key)
-        if done is None:
-            done = versions
-        else:
-            done = {day: version for day, version in done.items() if versions.get(day) == version}
-        if not done:
-            return {}
-    return {day: version for text, version in (done or {}).items() if (day := _as_date(text))}
 
 
 def _data_versions(instance: DagsterInstance, key: dg.AssetKey) -> dict[str, str]:

@@ -205,6 +205,7 @@ def materialize_report(
         context, spec, notebook_asset_key(spec.name, notebook.key), notebook.key
     )
     template = output.templates.get(report_format)
+    settings.reports_dir.mkdir(parents=True, exist_ok=True)
     destination = settings.reports_dir / f"{executed.stem}.{report_format}"
     options = ReportOptions(
         format=report_format,

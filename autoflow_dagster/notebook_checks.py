@@ -5,7 +5,6 @@ Nothing is executed, and nothing heavy is imported: loading the code location wa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,10 +191,10 @@ def installed_kernels() -> frozenset[str]:
     names: set[str] = set()
     for directory in map(Path, jupyter_path("kernels")):
         try:
-            found = [entry.name.lower() for entry in os.scandir(directory) if entry.is_dir()]
+            found = [path.parent.name for path in directory.glob("*/kernel.json")]
         except OSError:
             continue
-        names.update(name for name in found if (directory / name / "kernel.json").is_file())
+        names.update(name.lower() for name in found)
     if find_spec("ipykernel") is not None:
         names.add("python3")  # jupyter_client makes this one up when no kernelspec is installed
     return frozenset(names)

@@ -64,6 +64,9 @@ class History:
     done : mapping of date to str
         Parameters hash with which every asset of the config was last materialized; a date whose
         assets disagree, or are not all there, is absent.
+    executed : mapping of date to str
+        The same for the config's notebooks alone: where it is newer than `done`, only reports are
+        missing.
     running : mapping of date to str
         Run id of the queued or running run.
     attempts : mapping of (date, hash) to sequence of Attempt
@@ -71,6 +74,7 @@ class History:
     """
 
     done: Mapping[date, str] = field(default_factory=dict)
+    executed: Mapping[date, str] = field(default_factory=dict)
     running: Mapping[date, str] = field(default_factory=dict)
     attempts: Mapping[tuple[date, str], Sequence[Attempt]] = field(default_factory=dict)
 
@@ -135,12 +139,15 @@ class ConfigPlan:
         Dates available to this config, by its CDR types.
     absent_cdr_types : tuple of str
         CDR types that the config lists and FlowAPI has no dates for.
+    history : History
+        With which it was planned.
     """
 
     config: WorkflowConfig
     dates: tuple[PlannedDate, ...]
     available: DateSet
     absent_cdr_types: tuple[str, ...] = ()
+    history: History = field(default_factory=History, repr=False)
 
     @cached_property
     def counts(self) -> Counter[State]:
@@ -150,6 +157,11 @@ class ConfigPlan:
     def in_state(self, *states: State) -> list[PlannedDate]:
         """Return the dates in one of the states, ascending."""
         return [planned for planned in self.dates if planned.state in states]
+
+    def lacks_reports_only(self, planned: PlannedDate) -> bool:
+        """Return whether all notebooks of a due date were executed as they would be now."""
+        executed = self.history.executed.get(planned.reference_date)
+        return executed is not None and executed == planned.parameters_hash
 
     @property
     def satisfied(self) -> Iterator[date]:
@@ -200,7 +212,9 @@ def plan_config(
     available, absent = available_dates_of(config, by_cdr_type)
     hashes = DateHashes(config.parameters, config.date_stencil)
     dates = tuple(_plan_date(config, hashes, day, available, history, now) for day in available)
-    return ConfigPlan(config=config, dates=dates, available=available, absent_cdr_types=absent)
+    return ConfigPlan(
+        config=config, dates=dates, available=available, absent_cdr_types=absent, history=history
+    )
 
 
 def plan_date(

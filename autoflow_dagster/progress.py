@@ -33,7 +33,7 @@ class Progress:
     Attributes
     ----------
     is_finished : bool
-        Whether, at the last look, no date was running or due without having failed.
+        Whether, at the last look, every date that was requested or due had succeeded or failed.
     failures : list of str
         A line for each date that has failed and not succeeded since, at the last look.
     """
@@ -51,10 +51,8 @@ class Progress:
         for plan in plans:
             for planned in plan.dates:
                 failed = _has_failed(planned)
-                pending += planned.state is State.RUNNING or (
-                    planned.state is State.DUE and not failed
-                )
-                if failed and planned.state is not State.RUNNING:
+                pending += planned.state in (State.RUNNING, State.DUE) and not failed
+                if failed:
                     self.failures.append(self._failure(plan, planned))
                 yield from self._changes(plan, planned)
         self.is_finished = not pending

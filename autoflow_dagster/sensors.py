@@ -16,7 +16,7 @@ from autoflow_dagster.check_schedule import CheckCursor
 from autoflow_dagster.errors import FlowapiPermanentError
 from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
 from autoflow_dagster.jobs import run_tags
-from autoflow_dagster.ledger import launched_before, read_histories
+from autoflow_dagster.ledger import launched_before, read_histories, report_asset_keys
 from autoflow_dagster.materialize import TAG_MISSING_DATES
 from autoflow_dagster.naming import TAG_ATTEMPT, run_key
 from autoflow_dagster.planning import (
@@ -213,6 +213,11 @@ class _Tick:
             partition_key=day.isoformat(),
             run_key=run_key(config.name, day, params_hash, attempt),
             tags=tags,
+            # A report that failed is made again alone; a notebook that failed runs again with all
+            # the others, because the fault may lie in what they handed on.
+            asset_selection=report_asset_keys(config.name, config.workflow)
+            if plan.lacks_reports_only(planned)
+            else None,
         )
 
     def _new_partitions(

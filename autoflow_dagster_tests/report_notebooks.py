@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import struct
 import zlib
@@ -53,7 +54,10 @@ def printed(text: str, name: str = "stdout") -> Any:
 def error(message: str) -> Any:
     """Return the traceback of an error."""
     return nbformat.v4.new_output(
-        "error", ename="ValueError", evalue=message, traceback=[f"\x1b[31mValueError\x1b[0m: {message}"]
+        "error",
+        ename="ValueError",
+        evalue=message,
+        traceback=[f"\x1b[31mValueError\x1b[0m: {message}"],
     )
 
 
@@ -61,7 +65,9 @@ def png(width: int = 60, height: int = 40, colour: tuple[int, int, int] = (200, 
     """Return a PNG of one colour, without saying how many dots there are to the inch."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     rows = (b"\0" + bytes(colour) * width) * height
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -87,7 +93,7 @@ def dataframe(rows: int, columns: int = 3) -> str:
         for r in range(rows)
     )
     return (
-        '<div><style scoped>.dataframe tbody tr th {vertical-align: top;}</style>'
+        "<div><style scoped>.dataframe tbody tr th {vertical-align: top;}</style>"
         f'<table border="1" class="dataframe"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table><p>{rows} rows × {columns} columns</p></div>"
     )
@@ -140,7 +146,7 @@ def make(
     nb = nbformat.v4.new_notebook(cells=list(cells), metadata=metadata or {})
     directory.mkdir(exist_ok=True)
     source = directory / name
-    source.write_text(nbformat.writes(nb, version=4), encoding="utf-8")
+    source.write_text(json.dumps(nb), encoding="ascii")  # half surrogate pairs and all
     chosen = ReportOptions(**options)
     destination = directory / f"report.{chosen.format}"
     return Report(write_report(source, destination, chosen, provenance), destination)

@@ -43,6 +43,8 @@ def parse_notebook(raw: bytes, name: str) -> Any:
 
     try:
         data = json.loads(raw.decode("utf-8"))
+        if b"\\ud" in raw.lower():
+            data = _without_half_pairs(data)
         if data.get("nbformat", 4) < 4:
             nb = nbformat.convert(nbformat.from_dict(data), 4)
         else:
@@ -57,6 +59,17 @@ def parse_notebook(raw: bytes, name: str) -> Any:
     if not isinstance(nb.get("metadata"), dict):
         nb["metadata"] = {}
     return nb
+
+
+def _without_half_pairs(value: Any) -> Any:
+    """Return JSON without halves of surrogate pairs, which can be written in it but not in UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "ignore").decode("utf-8")
+    if isinstance(value, list):
+        return [_without_half_pairs(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_half_pairs(k): _without_half_pairs(v) for k, v in value.items()}
+    return value
 
 
 def _complete(cell: Any) -> Any:

@@ -39,6 +39,7 @@ class Parts:
     def __init__(self, seed: bytes) -> None:
         self.key = hashlib.sha256(b"parts" + seed).hexdigest()[:16]
         self.parts: list[Part] = []
+        self._placeholder = re.compile(rf"autoflow{self.key}x(\d+)x")
         self._mark = re.compile(rf"\n*// autoflow-part {self.key} (\d+)\n?")
 
     def add(self, part: Part) -> str:
@@ -64,9 +65,9 @@ class Parts:
             start = match.end()
         return "".join([*pieces, body[start:]])
 
-    def without_marks(self, body: str) -> str:
-        """Return AsciiDoc with every part written out and no marks."""
-        return self._mark.sub("\n", body)
+    def written_out(self, body: str) -> str:
+        """Return AsciiDoc with placeholders in which every part is written out again."""
+        return self._placeholder.sub(lambda m: self.parts[int(m[1]) - 1].asciidoc.strip(), body)
 
     @staticmethod
     def _at_line_start(before: str, whole: str) -> bool:

@@ -22,7 +22,7 @@ from autoflow_dagster.reports.typst_pdf import TypstJob
 
 @dataclass
 class _Source:
-    """The AsciiDoc of a report and what goes with it."""
+    """The AsciiDoc of a report, a word in it for each part, and what goes with it."""
 
     body: str
     parts: Parts
@@ -74,11 +74,11 @@ def _asciidoc(
     )
     facts = template_facts(conversion, title, about)
     body = writer.write(conversion.nb, template, conversion.inputs_dir, facts)
-    body = resolve_directives(conversion.redactor.text(body), conversion.inputs_dir)
-    body = with_closed_blocks(body)
+    body = writer.parts.with_placeholders(conversion.redactor.text(body))
+    body = with_closed_blocks(resolve_directives(body, conversion.inputs_dir))
     conversion.pictures.find_all(body)
     source = _Source(body, writer.parts, title_of_asciidoc(body) or title, in_body, about)
-    conversion.keep("report.asciidoc", source.parts.without_marks(source.body))
+    conversion.keep("report.asciidoc", source.parts.written_out(source.body))
     return source
 
 
@@ -101,7 +101,7 @@ def _with_typst(conversion: Conversion, source: _Source, remarks_on_top: list[st
 
 def _with_asciidoctor(conversion: Conversion, source: _Source) -> str:
     asciidoctor.write_pdf(
-        conversion, source.parts.without_marks(source.body), source.title, source.about
+        conversion, source.parts.written_out(source.body), source.title, source.about
     )
     return "asciidoctor"
 

@@ -28,6 +28,7 @@ PICTURE_TYPES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image
 PRIORITY = ["text/html", "text/markdown", *PICTURE_TYPES, "text/latex", "text/plain"]
 """Which form of an output is shown, best first."""
 
+_MARKUP = ("text/html", "text/markdown", "text/latex")
 _NOISE = ("application/papermill", "application/scrapbook", "application/vnd.jupyter.widget")
 _OBJECT = re.compile(
     r"\[?<(?:[^<>]| at 0x)* at 0x[0-9a-fA-F]+>[,\s\]]*(?:.{0,20}<.* at 0x[0-9a-fA-F]+>.*)?"
@@ -146,7 +147,7 @@ def _tidy_data(output: Any, cell: Any, tidying: Tidying) -> bool:
         return False
     if not isinstance(output.get("metadata"), dict):
         output["metadata"] = {}
-    output["data"] = {mime: _joined(value) for mime, value in data.items()}
+    output["data"] = {mime: _clean(mime, value) for mime, value in data.items()}
     data = output["data"]  # nbformat keeps a copy
     of_cell = cell.metadata["autoflow"]
     output.metadata["autoflow"] = {
@@ -196,8 +197,7 @@ def _keep_picture(output: Any, mime: str, tidying: Tidying) -> None:
 
 def _check_html(output: Any, tidying: Tidying) -> None:
     """Drop HTML of which nothing would be seen, for the sake of the output's other forms."""
-    html = without_controls(output.data["text/html"])
-    output.data["text/html"] = html
+    html = output.data["text/html"]
     if "<table" in html[:100_000].lower():
         return
     reading = read_html(html)
@@ -236,6 +236,11 @@ _DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=-]+)*,[A-Za-z0-9+/=%._~\-]+"
 def _named(uri: str, tidying: Tidying) -> str:
     picture = tidying.pictures.find(uri)
     return picture.name if isinstance(picture, Picture) else "broken-picture"
+
+
+def _clean(mime: str, value: Any) -> Any:
+    value = _joined(value)
+    return without_controls(value) if mime in _MARKUP and isinstance(value, str) else value
 
 
 def _joined(value: Any) -> Any:

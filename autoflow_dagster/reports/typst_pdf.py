@@ -44,7 +44,7 @@ class TypstJob:
     ----------
     conversion : Conversion
     body : str
-        AsciiDoc with parts marked.
+        AsciiDoc with a word for each part.
     parts : Parts
     title : str
     title_in_body : bool
@@ -162,8 +162,7 @@ class TypstJob:
         (self._directory / "job.json").write_text(json.dumps(job), encoding="utf-8")
         arguments: list[str | Path] = ["--sandbox", "-f", "asciidoc", "-t", "typst", "--wrap=none", "--syntax-highlighting=none",
                      "--lua-filter", TEMPLATES / "report.lua"]  # fmt: skip
-        text = self.parts.with_placeholders(self.body)
-        body = run_pandoc(arguments, text, self.conversion.limits, self._directory)
+        body = run_pandoc(arguments, self.body, self.conversion.limits, self._directory)
         return f'#import "report.typst": *\n#show: report\n\n{body}'
 
     def _compile(self, source: str) -> str:

@@ -27,11 +27,16 @@ local filter = {
       return pandoc.RawInline("asciidoc", "latexmath:[" .. el.text:gsub("\n", " "):gsub("%]", "\\]") .. "]")
     end
   end,
-  -- a line of a listing that looks like a directive would be obeyed by Asciidoctor
   CodeBlock = function(el)
-    local safe = ("\n" .. el.text):gsub("\n(include::)", "\n\\%1"):gsub("\n(%l+def::)", "\n\\%1"):gsub("\n(ifeval::)", "\n\\%1")
-    el.text = safe:sub(2)
-    return el
+    -- a line of a listing that looks like a directive would be obeyed by Asciidoctor
+    local safe = ("\n" .. el.text):gsub("\n(include::)", "\n\\%1"):gsub("\n(%l+def::)", "\n\\%1")
+    safe = safe:gsub("\n(ifeval::)", "\n\\%1"):gsub("\n(endif::)", "\n\\%1"):sub(2)
+    local longest = 3
+    for dashes in safe:gmatch("%-+") do longest = math.max(longest, #dashes) end
+    local fence = string.rep("-", longest + 1)
+    local lang = el.classes[1] and el.classes[1]:match("^[%w+#-]+$")
+    local head = lang and "[source," .. lang .. "]\n" or "[listing]\n"
+    return pandoc.RawBlock("asciidoc", head .. fence .. "\n" .. safe .. "\n" .. fence)
   end,
   Header = function(el) el.identifier = ""; return el end,
 }
