@@ -10,7 +10,8 @@ import dagster as dg
 from autoflow_dagster.cdr_assets import cdr_asset_key, cdr_types_of
 from autoflow_dagster.job_spec import JobSpec
 from autoflow_dagster.ledger import notebook_asset_key, report_asset_key
-from autoflow_dagster.materialize import materialize_notebook, materialize_report
+from autoflow_dagster.notebook_op import materialize_notebook
+from autoflow_dagster.report_op import materialize_report
 from autoflow_dagster.workflows import Notebook, ReportFormat, Workflow
 
 

@@ -14,6 +14,7 @@ from autoflow_dagster.config_names import content, job_names
 from autoflow_dagster.naming import dagster_name
 from autoflow_dagster.problems import Finding, Path, closest, did_you_mean, listed, sentences
 from autoflow_dagster.schema import ConfigModel
+from autoflow_dagster.schema_values import CDR_TYPES
 from autoflow_dagster.structure import Structure
 from autoflow_dagster.workflows import DATE_RANGES, FLOWAPI_URL, MISSING_DATES, REFERENCE_DATE
 
@@ -25,6 +26,9 @@ RESERVED_JOB_NAMES = frozenset(
     ]
 )
 """Names that Dagster does not allow."""
+
+CDR_ASSETS = "flowapi"
+"""First part of the keys of the assets that stand for CDR types; the second is the type."""
 
 _RESERVED_PREFIXES = ("__ASSET_JOB", "__anonymous_asset_job")
 _ALWAYS_AUTOMATIC = (REFERENCE_DATE, DATE_RANGES)
@@ -222,9 +226,12 @@ def _repeated(structure: Structure) -> Iterator[Finding]:
 def _job_names(structure: Structure) -> Iterator[Finding]:
     """Yield jobs whose name Dagster does not allow, or that another job has."""
     owners: dict[str, Path] = {}
-    for name, path, original in _jobs(structure):
+    for name, path, original, workflow_name in _jobs(structure):
         if name in RESERVED_JOB_NAMES or name.startswith(_RESERVED_PREFIXES):
             problem = f'Dagster does not allow "{name}" as the name of a job.'
+            yield Finding(path, problem, _name_hint(path, f"{name}_workflow"))
+        elif name == CDR_ASSETS and _has_cdr_type(structure, workflow_name):
+            problem = f'The assets of job "{name}" would have the names of those of the CDR types.'
             yield Finding(path, problem, _name_hint(path, f"{name}_workflow"))
         elif name in owners:
             made = "" if name == original else f', made from "{original}",'
@@ -234,8 +241,16 @@ def _job_names(structure: Structure) -> Iterator[Finding]:
         owners.setdefault(name, path)
 
 
-def _jobs(structure: Structure) -> Iterator[tuple[str, Path, str]]:
-    """Yield name, path and what the name was made from of every job, configs' first."""
+def _has_cdr_type(structure: Structure, workflow_name: str) -> bool:
+    """Return whether a notebook of a workflow has the key of a CDR type."""
+    workflow = structure.workflows.get(structure.workflow_names.get(workflow_name, -1))
+    return workflow is not None and any(
+        dagster_name(key) in CDR_TYPES for key in workflow.notebooks
+    )
+
+
+def _jobs(structure: Structure) -> Iterator[tuple[str, Path, str, str]]:
+    """Yield name, path, what the name was made from and workflow of every job, configs' first."""
     seen: set[str] = set()
     for index, name in job_names(structure.configs).items():
         config = structure.configs[index]
@@ -243,13 +258,14 @@ def _jobs(structure: Structure) -> Iterator[tuple[str, Path, str]]:
         identity = f"{config.name} {content(config)}"
         if structure.is_whole(path) and identity not in seen:
             seen.add(identity)
-            yield name, path, config.name or config.workflow_name
+            yield name, path, config.name or config.workflow_name, config.workflow_name
     configured = {config.workflow_name for config in structure.configs.values()}
     sensor = structure.document.data.get("available_dates_sensor")
     is_known = isinstance(sensor, dict) and structure.is_whole(("available_dates_sensor",))
     for workflow_name, index in structure.workflow_names.items():
         if is_known and workflow_name not in configured:
-            yield dagster_name(workflow_name), ("workflows", index, "name"), workflow_name
+            path = ("workflows", index, "name")
+            yield dagster_name(workflow_name), path, workflow_name, workflow_name
 
 
 def _name_hint(path: Path, name: str) -> str:

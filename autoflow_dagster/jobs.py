@@ -46,7 +46,6 @@ def build_job(spec: JobSpec) -> JobDefinition:
         selection=dg.AssetSelection.assets(*asset_keys(spec.name, spec.workflow)),
         description=_description(spec),
         tags={TAG_WORKFLOW: dagster_name(spec.workflow.name), **spec.workflow.tags},
-        partitions_def=spec.partitions_def,
         config=_run_config(spec),
         executor_def=_executor(spec),
     )

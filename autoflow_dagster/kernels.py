@@ -5,7 +5,9 @@ jupyter_client starts the processes; this module says with what.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 NOT_FOR_KERNELS = (
@@ -31,20 +33,38 @@ def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()
     return {name: value for name, value in environ.items() if name not in hidden}
 
 
-def kernel_manager_class(environment: Mapping[str, str] | None) -> type[Any]:
-    """Return a kernel manager class whose kernels get exactly `environment`.
+def kernel_manager_class(
+    environment: Mapping[str, str] | None, server: Path | None = None
+) -> type[Any]:
+    """Return a kernel manager class.
 
     A class and not an object, because nbclient shuts down the kernels of managers that it made
-    itself only. None gives kernels the environment of this process.
+    itself only.
+
+    Parameters
+    ----------
+    environment : mapping or None
+        All that kernels get; None gives them the environment of this process.
+    server : Path or None
+        Socket of a fork server to ask for kernels; None: each starts in the ordinary way.
     """
     from jupyter_client.manager import AsyncKernelManager
 
+    from autoflow_dagster.warm.kernel_provisioner import WarmProvisioner
+
     class NotebookKernelManager(AsyncKernelManager):
-        """Starts kernels with a given environment."""
+        """Starts kernels with a given environment, warm when there is a server."""
 
         async def start_kernel(self, **kw: Any) -> None:
             if environment is not None:
                 kw.setdefault("env", dict(environment))
+            is_ordinary = "kernel_provisioner" not in self.kernel_spec.metadata
+            if server is not None and self.provisioner is None and is_ordinary:
+                self.kernel_id = self.kernel_id or str(uuid.uuid4())
+                self.provisioner = WarmProvisioner(
+                    kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+                )
+                self.provisioner.server = server
             await super().start_kernel(**kw)
 
     return NotebookKernelManager

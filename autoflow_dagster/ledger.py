@@ -10,8 +10,10 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
@@ -29,16 +31,19 @@ DATA_VERSION_TAG = "dagster/data_version"
 PATH_METADATA = "path"
 """Metadata entry with the path of an executed notebook or report, relative to the outputs."""
 
+NO_DATA_METADATA = "no data"
+"""Metadata entry with the reason why a notebook ended early on purpose."""
+
 PARTITION_TAG = "dagster/partition"
 
-UNFINISHED = (
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-)
 UNSUCCESSFUL = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+UNFINISHED = tuple(
+    status
+    for status in DagsterRunStatus
+    # Whatever a later Dagster adds is unfinished, so that nothing runs twice. Managed runs are
+    # those of other systems.
+    if status not in (*UNSUCCESSFUL, DagsterRunStatus.SUCCESS, DagsterRunStatus.MANAGED)
+)
 
 
 def notebook_asset_key(job_name: str, notebook_key: str) -> dg.AssetKey:
@@ -200,20 +205,37 @@ def launched_before(
     return Counter(run.tags[TAG_PARAMETERS_HASH] for run in runs)
 
 
+@dataclass(frozen=True)
+class LatestOutput:
+    """The latest materialization of a notebook or report.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file, which may have been deleted since; None when there was no data.
+    params_hash : str
+        The parameters hash it was made with.
+    no_data : str or None
+        Why there is nothing; None when there is something.
+    metadata : mapping
+        Values of the materialization's metadata entries.
+    """
+
+    path: Path | None
+    params_hash: str
+    no_data: str | None
+    metadata: Mapping[str, Any]
+
+
 def latest_output(
     instance: DagsterInstance, key: dg.AssetKey, partition_key: str | None, outputs_dir: Path
-) -> tuple[Path, str] | None:
-    """Return the file and the parameters hash of an asset's latest materialization.
+) -> LatestOutput | None:
+    """Return an asset's latest materialization; None when there is none.
 
     Parameters
     ----------
     partition_key : str or None
         The reference date in ISO form; None for a workflow without a config.
-
-    Returns
-    -------
-    (Path, str) or None
-        None when it has not been materialized. The file may have been deleted since.
     """
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(key, asset_partitions=[partition_key] if partition_key else None),
@@ -221,11 +243,14 @@ def latest_output(
     ).records
     if not records or (materialization := records[0].asset_materialization) is None:
         return None
-    path = materialization.metadata.get(PATH_METADATA)
-    if path is None:
-        return None
-    version = (materialization.tags or {}).get(DATA_VERSION_TAG, "")
-    return outputs_dir / str(path.value), version
+    metadata = {name: value.value for name, value in materialization.metadata.items()}
+    path, no_data = metadata.get(PATH_METADATA), metadata.get(NO_DATA_METADATA)
+    return LatestOutput(
+        path=None if path is None else outputs_dir / str(path),
+        params_hash=(materialization.tags or {}).get(DATA_VERSION_TAG, ""),
+        no_data=None if no_data is None else str(no_data),
+        metadata=metadata,
+    )
 
 
 def failure_text(instance: DagsterInstance, run_id: str) -> str:
@@ -240,10 +265,12 @@ def failure_text(instance: DagsterInstance, run_id: str) -> str:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             return str(data.user_failure_data.description)
-        if data.error:
-            return str(data.error.message).strip()
-    messages = [record.event_log_entry.user_message for record in records]
-    return messages[0] if messages else "the run ended before it could say why"
+        if (error := data.error) is not None:
+            while error.cause is not None:  # Dagster wraps what the step raised
+                error = error.cause
+            return str(error.message).strip()
+    messages = [record.event_log_entry.message for record in records]
+    return next(filter(None, messages), "the run ended before it could say why")
 
 
 def running_runs(instance: DagsterInstance) -> Sequence[dg.DagsterRun]:

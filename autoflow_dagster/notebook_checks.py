@@ -5,6 +5,7 @@ Nothing is executed, and nothing heavy is imported: loading the code location wa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ class FileChecks:
     look_inside: bool = True
     look_for_kernels: bool = False
     _facts: dict[Path, NotebookFacts | str] = field(default_factory=dict)
+    _listings: dict[str, list[str]] = field(default_factory=dict)
 
     def findings(self, structure: Structure) -> Iterator[Finding]:
         """Yield what is wrong with the files that a workflow definition names."""
@@ -82,8 +84,7 @@ class FileChecks:
             if not file.is_file():
                 return Finding(path, f'"{filename}" is not a file.', "Name a file.")
         except (FileNotFoundError, NotADirectoryError):
-            here = [str(p.relative_to(self.inputs_dir)) for p in self.inputs_dir.rglob(pattern)]
-            close = {str(Path(name).with_suffix("")): name for name in here}
+            close = {str(Path(name).with_suffix("")): name for name in self._names(pattern)}
             hint = did_you_mean(str(Path(filename).with_suffix("")), close)
             hint = (hint.removesuffix('"?') + f'{Path(filename).suffix}"?') if hint else move
             return Finding(path, f'"{filename}" is not in the inputs directory.', hint)
@@ -91,6 +92,13 @@ class FileChecks:
             problem = f'"{filename}" is not a file that can be read.'
             return Finding(path, problem, "Name another file, or correct its permissions.")
         return file
+
+    def _names(self, pattern: str) -> list[str]:
+        """Return the names of input files, to suggest one; not of more than a thousand."""
+        if pattern not in self._listings:
+            found = itertools.islice(self.inputs_dir.rglob(pattern), 1000)
+            self._listings[pattern] = [str(path.relative_to(self.inputs_dir)) for path in found]
+        return self._listings[pattern]
 
     def _kernel(
         self, notebook: NotebookModel, facts: NotebookFacts, path: problems.Path
@@ -190,11 +198,7 @@ def installed_kernels() -> frozenset[str]:
 
     names: set[str] = set()
     for directory in map(Path, jupyter_path("kernels")):
-        try:
-            found = [path.parent.name for path in directory.glob("*/kernel.json")]
-        except OSError:
-            continue
-        names.update(name.lower() for name in found)
+        names.update(path.parent.name.lower() for path in directory.glob("*/kernel.json"))
     if find_spec("ipykernel") is not None:
         names.add("python3")  # jupyter_client makes this one up when no kernelspec is installed
     return frozenset(names)

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_DAGSTERMILL = re.compile(r"^[ \t]*(?:import|from)[ \t]+dagstermill\b", re.MULTILINE)
+_DAGSTERMILL = re.compile(
+    r"^[ \t]*(?:from[ \t]+|import[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*)dagstermill\b",
+    re.MULTILINE,
+)
 _NOT_PYTHON = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)
 _ASSIGNMENT = {
     "r": re.compile(r"^[ \t]*([A-Za-z.][\w.]*)[ \t]*(?:<-|=)", re.MULTILINE),
@@ -40,7 +43,7 @@ class NotebookFacts:
     parameter_names : frozenset of str or None
         Names assigned in that cell; None when the language is not one that is understood here.
     overwritten_names : frozenset of str
-        Names that the notebook assigns, for certain, before it reads them. Of Python notebooks.
+        Names that a Python notebook without that cell assigns, for certain, before it reads them.
     imports_dagstermill : bool
         Whether a cell does.
     """
@@ -76,7 +79,9 @@ def read_notebook_facts(path: Path) -> NotebookFacts:
         language=language,
         has_parameters_cell=tagged is not None,
         parameter_names=assigned_names(_source(tagged), language) if tagged else frozenset(),
-        overwritten_names=_overwritten(codes) if language == "python" else frozenset(),
+        overwritten_names=(
+            _overwritten(codes) if language == "python" and tagged is None else frozenset()
+        ),
         imports_dagstermill=any(map(_DAGSTERMILL.search, codes)),
     )
 
@@ -179,3 +184,11 @@ def _overwritten(codes: list[str]) -> frozenset[str]:
                     continue
             overwritten |= stored - read
     return frozenset(overwritten)
+
+
+def uses_dagstermill(path: Path) -> bool:
+    """Return whether a notebook imports dagstermill; False for a file that is no notebook."""
+    try:
+        return read_notebook_facts(path).imports_dagstermill
+    except UnreadableNotebookError:
+        return False

@@ -1,7 +1,7 @@
 """Execute one notebook with papermill, in a kernel of its own.
 
 Knows neither workflows nor Dagster. The notebook appears under its final name when it succeeded,
-and in the failed directory when it did not.
+and in the failed directory when it did not; before that it is in memory only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,11 +20,26 @@ from typing import Any, TextIO
 
 from autoflow_dagster.errors import NotebookError
 from autoflow_dagster.kernels import kernel_manager_class
-from autoflow_dagster.outputs import free_path, move_whole, temporary_beside
-from autoflow_dagster.settings import redact
+from autoflow_dagster.notebook_errors import CellCounter, cell_failed, stopped
+from autoflow_dagster.notebook_secrets import RedactedStream, spellings, without_secrets
+from autoflow_dagster.outputs import free_path, written_whole
+from autoflow_dagster.papermill_setup import (
+    Kernel,
+    NotebookMemory,
+    find_kernel,
+    keep_papermill_translator,
+    notebook_memory,
+)
+from autoflow_dagster.scraps import EVENT_PREFIX, Scraps, no_data_reason, scrap_name, scraps_of
 
 START_TIMEOUT_SECONDS = 120
 """For the kernel to start; generous because several start at once on a busy machine."""
+
+OUTPUT_TIMEOUT_SECONDS = 120
+"""For the last output of a cell to arrive after the cell has ended. nbclient's own 4 seconds are
+too few for large outputs on a busy machine."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,10 @@ class NotebookRun:
         Called before each code cell.
     stdout, stderr : text file or None
         Receive what the notebook prints, while it runs.
+    startup_file : Path or None
+        Python code that an IPython kernel executes before the notebook; leaves no trace in it.
+    kernel_server : Path or None
+        Socket of a fork server to ask for the kernel; None: the kernel starts in the ordinary way.
     """
 
     source: Path
@@ -84,6 +105,8 @@ class NotebookRun:
     on_cell: Callable[[CellProgress], None] | None = None
     stdout: TextIO | None = None
     stderr: TextIO | None = None
+    startup_file: Path | None = None
+    kernel_server: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +126,9 @@ class ExecutedNotebook:
     kernel_name : str
         Name of the kernelspec.
     scraps : mapping of str to scrap
-        What the notebook glued with scrapbook: ``{"name", "data", "encoder", "display"}``.
+        What the notebook glued with scrapbook.
+    no_data : str or None
+        Why the notebook ended early on purpose; None when it did not.
     """
 
     path: Path
@@ -111,7 +136,8 @@ class ExecutedNotebook:
     cells: int
     duration_seconds: float
     kernel_name: str
-    scraps: Mapping[str, Mapping[str, Any]]
+    scraps: Scraps
+    no_data: str | None = None
 
 
 def execute_notebook(run: NotebookRun) -> ExecutedNotebook:
@@ -121,28 +147,25 @@ def execute_notebook(run: NotebookRun) -> ExecutedNotebook:
     ------
     NotebookError
         Naming notebook, cell and error when a cell fails, the time is up or the kernel dies; the
-        executed part is kept in the failed directory.
+        executed part is kept in the failed directory. Also when the result cannot be written.
     """
     content = _read_source(run)
     started = time.monotonic()
-    run.destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(run.destination)
-    try:
-        notebook = _papermill(run, content, temporary)
-        scrub(temporary, run.secrets)
-        destination = free_path(run.destination)
-        move_whole(temporary, destination)
-    except NotebookError as error:
-        raise _keep_failed(run, temporary, error) from error.__cause__
-    finally:
-        temporary.unlink(missing_ok=True)
+    with notebook_memory() as memory:
+        try:
+            _papermill(run, content, memory)
+        except NotebookError as error:
+            raise _keep_failed(run, memory, error) from error.__cause__
+        path, notebook = _save(run, memory, run.destination)
+    scraps = scraps_of(notebook)
     return ExecutedNotebook(
-        path=destination,
+        path=path,
         source_sha256=hashlib.sha256(content).hexdigest(),
         cells=sum(1 for cell in notebook["cells"] if cell.get("execution_count") is not None),
         duration_seconds=time.monotonic() - started,
         kernel_name=notebook["metadata"].get("kernelspec", {}).get("name", ""),
-        scraps=scraps_of(notebook),
+        scraps=scraps,
+        no_data=no_data_reason(scraps),
     )
 
 
@@ -157,88 +180,117 @@ def _read_source(run: NotebookRun) -> bytes:
         ) from error
 
 
-def _papermill(run: NotebookRun, content: bytes, output: Path) -> Any:
-    """Run papermill and return the executed notebook; everything it raises as NotebookError."""
+def _parse(run: NotebookRun, content: bytes) -> Any:
+    """Return the notebook that was given, in today's format."""
     import nbformat
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
-    keep_papermill_translator()
     try:
-        source = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # Cells get ids of their own; who wrote them cannot be warned here.
+            warnings.simplefilter("ignore", MissingIDFieldWarning)
+            warnings.simplefilter("ignore", DuplicateCellId)
+            notebook = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
+        if not {"cells", "metadata"} <= notebook.keys():
+            raise ValueError("Not a notebook.")
     except Exception as error:  # nbformat raises half a dozen unrelated types
         raise NotebookError(
             f"Notebook {run.source.name}",
             f"is not a readable notebook ({type(error).__name__}).",
             "Open it in Jupyter and save it again.",
         ) from error
-    last = _CellCounter(source["cells"], run)
+    return notebook
+
+
+def _papermill(run: NotebookRun, content: bytes, memory: NotebookMemory) -> None:
+    """Run papermill; everything it raises as NotebookError."""
+    from papermill import PapermillExecutionError
+
+    source = _parse(run, content)
+    asked = run.kernel_name or source["metadata"].get("kernelspec", {}).get("name")
+    kernel = find_kernel(asked, f"Notebook {run.source.name}")
+    counter = CellCounter(source["cells"], injects=bool(run.parameters))
     try:
-        return papermill.execute_notebook(
+        _call_papermill(run, source, kernel, counter, memory)
+    except Exception as error:  # of papermill, nbclient, jupyter_client, zmq and the system
+        if isinstance(error, PapermillExecutionError) and _ended_early(memory):
+            return
+        # No cause: the libraries' errors quote cells and their output, secrets included.
+        raise _notebook_error(run, counter, error) from None
+
+
+def _call_papermill(
+    run: NotebookRun, source: Any, kernel: Kernel, counter: CellCounter, memory: NotebookMemory
+) -> None:
+    import papermill
+
+    def on_cell_execute(cell: Any, cell_index: int) -> None:
+        counter.begin(cell_index)
+        if run.on_cell:
+            run.on_cell(CellProgress(counter.executed, counter.total))
+
+    keep_papermill_translator()
+    secrets = spellings(run.secrets)
+    with _redacted(run.stdout, secrets) as stdout, _redacted(run.stderr, secrets) as stderr:
+        papermill.execute_notebook(
             source,
-            # papermill formats braces in paths; doubled ones stay braces.
-            str(output).replace("{", "{{").replace("}", "}}"),
+            memory.address,
             parameters=dict(run.parameters),
-            kernel_name=run.kernel_name,
-            cwd=str(run.working_dir),
+            kernel_name=kernel.name,
+            language=kernel.language,
+            # Not papermill's `cwd`, which changes the directory of this whole process.
+            resources={"metadata": {"path": str(run.working_dir)}},
             progress_bar=False,
             start_timeout=START_TIMEOUT_SECONDS,
-            stdout_file=run.stdout,
-            stderr_file=run.stderr,
-            on_cell_execute=last.on_cell_execute,
+            iopub_timeout=OUTPUT_TIMEOUT_SECONDS,
+            stdout_file=stdout,
+            stderr_file=stderr,
+            on_cell_execute=on_cell_execute,
             timeout_func=_remaining_time(run.timeout),
-            kernel_manager_class=kernel_manager_class(run.environment),
-            extra_arguments=["--HistoryManager.enabled=False"] if _is_python(source, run) else [],
+            kernel_manager_class=kernel_manager_class(run.environment, run.kernel_server),
+            extra_arguments=_kernel_arguments(run, kernel),
         )
-    except papermill.PapermillExecutionError as error:
-        raise _cell_error(run, source, error) from None
-    except CellTimeoutError as error:
-        raise _error(
-            run, last.position, f"the notebook's timeout of {run.timeout} is up"
-        ) from error
-    except DeadKernelError as error:
-        hint = (
-            "The kernel was killed, most often for lack of memory. Nothing is lost: run it again."
-        )
-        raise _error(run, last.position, "its kernel died", hint) from error
-    except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        raise _error(run, last.position, text, "The kernel could not be run.") from error
 
 
-def keep_papermill_translator() -> None:
-    """Put papermill's own Python translator back, which importing dagstermill replaces.
-
-    With dagstermill's in place a plain papermill call that passes parameters dies with an empty
-    AssertionError.
-    """
-    from papermill.translators import PythonTranslator, papermill_translators
-
-    papermill_translators.register("python", PythonTranslator)
+def _ended_early(memory: NotebookMemory) -> bool:
+    """Return whether the notebook said that there is nothing to report on, and stopped."""
+    return no_data_reason(scraps_of(json.loads(memory.content or "{}"))) is not None
 
 
-class _CellCounter:
-    """Counts code cells as they are executed."""
+def _notebook_error(run: NotebookRun, counter: CellCounter, error: Exception) -> NotebookError:
+    """Return our error for whatever ended a notebook."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    def __init__(self, cells: list[Any], run: NotebookRun) -> None:
-        injected = 1 if run.parameters else 0
-        self._total = sum(1 for cell in cells if cell["cell_type"] == "code") + injected
-        self._number = 0
-        self._on_cell = run.on_cell
+    secrets = spellings(run.secrets)
+    if isinstance(error, papermill.PapermillExecutionError):
+        return cell_failed(run.source.name, counter, run.subject, error, secrets)
+    if isinstance(error, CellTimeoutError) and "IOPub" in str(error):
+        problem = f"its output did not arrive within {OUTPUT_TIMEOUT_SECONDS} seconds."
+        hint = "Run it again."
+    elif isinstance(error, CellTimeoutError):
+        problem = f"the notebook's timeout of {run.timeout} is up."
+        hint = "Raise timeout: of the notebook in workflows.yml, or make it quicker."
+    elif isinstance(error, DeadKernelError):
+        problem = "its kernel died."
+        hint = "Most often the system killed it for lack of memory."
+    else:
+        problem = f"{type(error).__name__}: {error}"
+        hint = "The kernel could not be run."
+    place = counter.place(counter.index)
+    return stopped(run.source.name, place, run.subject, problem, hint, secrets)
 
-    def on_cell_execute(self, cell: Any, cell_index: int) -> None:
-        """Be told by nbclient that a cell starts."""
-        self._number += 1
-        if self._on_cell:
-            self._on_cell(CellProgress(self._number, self._total))
 
-    @property
-    def position(self) -> str:
-        return (
-            f"at code cell {self._number} of {self._total}"
-            if self._number
-            else "before its first cell"
-        )
+@contextmanager
+def _redacted(stream: TextIO | None, secrets: tuple[str, ...]) -> Iterator[RedactedStream | None]:
+    if stream is None:
+        yield None
+        return
+    redacted = RedactedStream(stream, secrets)
+    try:
+        yield redacted
+    finally:
+        redacted.finish()
 
 
 def _remaining_time(timeout: timedelta | None) -> Callable[[Any], float | None]:
@@ -252,89 +304,69 @@ def _remaining_time(timeout: timedelta | None) -> Callable[[Any], float | None]:
     return remaining
 
 
-def _is_python(notebook: Any, run: NotebookRun) -> bool:
-    spec = notebook["metadata"].get("kernelspec", {})
-    return (
-        spec.get("language", "") == "python" or (run.kernel_name or spec.get("name")) == "python3"
-    )
+def _kernel_arguments(run: NotebookRun, kernel: Kernel) -> list[str]:
+    """Return arguments for the kernel's command line; only IPython's kernel is known to take any."""
+    if kernel.language.lower() != "python":
+        return []
+    arguments = ["--HistoryManager.enabled=False"]
+    if run.startup_file is not None:
+        arguments.append(f"--IPKernelApp.exec_files={run.startup_file}")
+    return arguments
 
 
-def _cell_error(run: NotebookRun, source: Any, error: Any) -> NotebookError:
-    """Return the error of a failed cell, its position counted as in the notebook that was given."""
-    total = len(source["cells"])
-    cell = _original_position(source, error.source)
-    position = f"at cell {cell} of {total}" if cell else "at a cell"
-    text = f"{error.ename}: {error.evalue}" if error.evalue else str(error.ename)
-    rest = total - cell if cell else 0
-    not_run = f" {rest} cells were not run." if rest else ""
-    return _error(
-        run, position, text, f"{not_run.strip()} Cell:\n{_indented(error.source)}".strip()
-    )
+def _save(
+    run: NotebookRun, memory: NotebookMemory, wanted: Path, has_failed: bool = False
+) -> tuple[Path, Any]:
+    """Write what papermill wrote last, without secrets, under a free name; return both."""
+    import nbformat
+
+    notebook = nbformat.reads(memory.content, as_version=4)  # type: ignore[no-untyped-call]
+    clean = without_secrets(notebook, spellings(run.secrets))
+    if clean != notebook:
+        logger.warning("A secret was removed from the executed notebook %s.", run.source.name)
+    if not has_failed:
+        # One that ended early on purpose has failed in papermill's eyes.
+        clean["cells"] = [cell for cell in clean["cells"] if not _is_error_marker(cell)]
+    for cell in clean["cells"]:
+        if "outputs" in cell:
+            cell["outputs"] = [out for out in cell["outputs"] if not _is_event_scrap(out)]
+    notebook = nbformat.from_dict(clean)  # type: ignore[no-untyped-call]
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        path = free_path(wanted)
+        paths = {"input_path": str(run.source), "output_path": str(path)}
+        notebook["metadata"].setdefault("papermill", {}).update(paths)
+        with written_whole(path) as temporary:
+            text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NotebookError(
+            f"Notebook {run.source.name}",
+            f"was executed, but cannot be written to {wanted.parent} ({error.strerror}).",
+            "Make room there or correct the permissions, then run it again.",
+        ) from error
+    return path, notebook
 
 
-def _original_position(source: Any, failed: str) -> int | None:
-    for number, cell in enumerate(source["cells"], start=1):
-        if cell["cell_type"] == "code" and cell["source"] == failed:
-            return number
-    return None
+def _is_error_marker(cell: Mapping[str, Any]) -> bool:
+    return "papermill-error-cell-tag" in cell["metadata"].get("tags", ())
 
 
-def _indented(code: str, limit: int = 15) -> str:
-    lines = code.rstrip().splitlines()
-    shown = lines[:limit] + (["..."] if len(lines) > limit else [])
-    return "\n".join(f"    {line}" for line in shown)
+def _is_event_scrap(output: Mapping[str, Any]) -> bool:
+    """Return whether an output names a temporary file of dagstermill."""
+    return (scrap_name(output) or "").startswith(EVENT_PREFIX)
 
 
-def _error(run: NotebookRun, position: str, text: str, hint: str = "") -> NotebookError:
-    subject = f" {run.subject}" if run.subject else ""
-    return NotebookError(
-        f"Notebook {run.source.name} stopped {position}{subject}",
-        redact(text, run.secrets),
-        redact(hint, run.secrets),
-    )
-
-
-def _keep_failed(run: NotebookRun, temporary: Path, error: NotebookError) -> NotebookError:
-    """Move what there is of the executed notebook to the failed ones and say where it lies."""
-    if not temporary.exists():
+def _keep_failed(run: NotebookRun, memory: NotebookMemory, error: NotebookError) -> NotebookError:
+    """Save what there is of the executed notebook and say where it lies."""
+    if memory.content is None:
         return error
-    scrub(temporary, run.secrets)
-    kept = free_path(run.failed_dir / run.destination.name)
-    move_whole(temporary, kept)
-    failed = NotebookError(
-        error.where, error.problem, f"The failed notebook is {kept}. {error.hint}".strip()
-    )
+    kept: Path | None = None
+    try:
+        kept, _ = _save(run, memory, run.failed_dir / run.destination.name, has_failed=True)
+        note = f"The failed notebook is {kept}."
+    except NotebookError as unsaved:
+        note = f"The failed notebook {unsaved.problem}"
+    failed = NotebookError(error.where, error.problem, f"{note} {error.hint}".strip())
     failed.kept = kept
     return failed
-
-
-def scrub(path: Path, secrets: tuple[str, ...]) -> None:
-    """Replace secrets in a notebook file by ``***``, however JSON writes them."""
-    text = path.read_text()
-    clean = redact(text, tuple({form for s in secrets for form in (s, json.dumps(s)[1:-1])}))
-    if clean != text:
-        path.write_text(clean)
-        logging.getLogger(__name__).warning("A secret was removed from %s.", path.name)
-
-
-def scraps_of(notebook: Any) -> dict[str, dict[str, Any]]:
-    """Return the scraps that a notebook glued, by name; a later one of the same name wins.
-
-    Read from the outputs as scrapbook writes them (its schema 1), without importing scrapbook.
-    """
-    scraps: dict[str, dict[str, Any]] = {}
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", ()):
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name is None:
-                continue
-            for mime, payload in output.get("data", {}).items():
-                if mime.startswith("application/scrapbook.scrap") and isinstance(payload, dict):
-                    scraps.setdefault(name, {"name": name}).update(
-                        data=payload.get("data"), encoder=payload.get("encoder")
-                    )
-                else:
-                    scraps.setdefault(name, {"name": name}).setdefault("display", {})[mime] = (
-                        payload
-                    )
-    return scraps

@@ -39,7 +39,7 @@ def written_whole(destination: Path) -> Iterator[Path]:
 
 
 def temporary_beside(destination: Path) -> Path:
-    """Return a path in the same directory that nothing else uses; hidden from ``*`` patterns."""
+    """Return a path in the same directory that nothing else uses; hidden from a shell's ``*``."""
     return destination.with_name(f".{secrets.token_hex(4)}.partial{destination.suffix}")
 
 

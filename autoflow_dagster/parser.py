@@ -13,7 +13,7 @@ from autoflow_dagster.config_checks import check_configs
 from autoflow_dagster.config_names import job_names
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.notebook_checks import FileChecks
-from autoflow_dagster.problems import FILE_NAME, Finding, Message, place_name, sentences
+from autoflow_dagster.problems import FILE_NAME, Finding, Message, Places, sentences
 from autoflow_dagster.schema import ConfigModel, NotebookModel, OutputModel, SensorModel
 from autoflow_dagster.structure import Structure, read_structure
 from autoflow_dagster.workflow_checks import check_workflows
@@ -136,10 +136,11 @@ def _unreadable(inputs_dir: Path, error: OSError) -> WorkflowsFileError:
 
 def _messages(findings: Iterable[Finding], document: YamlDocument) -> list[str]:
     """Return findings as lines, sorted by their line in the file, none twice."""
+    places = Places(document.data)
     messages = {
         Message(
             finding.line or document.line_of(finding.path),
-            place_name(finding.path, document.data),
+            places.name_of(finding.path),
             sentences(finding.problem, finding.hint),
         )
         for finding in findings

@@ -10,13 +10,18 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
-from autoflow_dagster.yaml_text import written
+from autoflow_dagster.yaml_text import clipped, written
 
 FILE_NAME = "workflows.yml"
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_MOST_NAMES = 1000
+_MOST_LISTED = 30
+_LONGEST_NAME = 200
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list indices from the top of the file; empty for the whole file."""
@@ -63,63 +68,69 @@ class Message:
         return self.line, place, self.text
 
     def __str__(self) -> str:
-        place = f"{self.place}: " if self.place else ""
-        # One line for each problem, whatever is in the values.
-        line = " ".join(f"{FILE_NAME}:{self.line}: {place}{self.text}".split())
+        place = f"{clipped(self.place, 300)}: " if self.place else ""
+        # One line for each problem, and not a long one, whatever is in the values.
+        line = " ".join(f"{FILE_NAME}:{self.line}: {place}{clipped(self.text, 1500)}".split())
         return _CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", line)
 
 
-def place_name(path: Path, data: Any) -> str:
-    """Return a path in words, naming workflows, notebooks and configs by their own names.
+class Places:
+    """Paths in words, naming workflows, notebooks and configs by their own names.
 
     Parameters
     ----------
-    path : tuple of str and int
-        Inside `data`.
     data : object
         The whole file, of whatever structure it has.
 
     Examples
     --------
-    >>> place_name(("workflows", 0, "notebooks"), {"workflows": [{"name": "flows"}]})
+    >>> Places({"workflows": [{"name": "flows"}]}).name_of(("workflows", 0, "notebooks"))
     'workflow "flows" > notebooks'
     """
-    words = [_word(part, _value_at(data, path[:depth])) for depth, part in enumerate(path)]
-    match path:
-        case ("workflows", int(index), "notebooks", _, *_):
-            return " > ".join([_workflow_name(index, data), f'notebook "{words[3]}"', *words[4:]])
-        case ("workflows", int(index), *_):
-            return " > ".join([_workflow_name(index, data), *words[2:]])
-        case ("available_dates_sensor", "workflows", int(index), *_):
-            return " > ".join(["available_dates_sensor", _config_name(index, data), *words[3:]])
-        case _:
-            return " > ".join(words)
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def name_of(self, path: Path) -> str:
+        """Return a path in words; empty for the whole file."""
+        words = [_word(part, _value_at(self._data, path[:i])) for i, part in enumerate(path)]
+        match path:
+            case ("workflows", int(index), "notebooks", _, *_):
+                words[:4] = [self._workflow(index), f'notebook "{words[3]}"']
+            case ("workflows", int(index), *_):
+                words[:2] = [self._workflow(index)]
+            case ("available_dates_sensor", "workflows", int(index), *_):
+                words[1:3] = [self._configs.get(index, f"config {index + 1}")]
+        return " > ".join(words)
+
+    def _workflow(self, index: int) -> str:
+        name = _value_at(self._data, ("workflows", index, "name"))
+        return f'workflow "{name}"' if isinstance(name, str) else f"workflow {index + 1}"
+
+    @cached_property
+    def _configs(self) -> dict[int, str]:
+        """Words for the configs that have a name or a workflow, by index."""
+        configs = _value_at(self._data, ("available_dates_sensor", "workflows"))
+        words: dict[int, str] = {}
+        same: dict[str, list[int]] = {}
+        for index in range(len(configs) if isinstance(configs, list) else 0):
+            name = _value_at(configs, (index, "name"))
+            workflow = _value_at(configs, (index, "workflow_name"))
+            if isinstance(workflow, str):
+                same.setdefault(workflow, []).append(index)
+            if isinstance(name, str):
+                words[index] = f'config "{name}"'
+        for workflow, indices in same.items():
+            for number, index in enumerate(indices, start=1):
+                which = f"config {number}" if len(indices) > 1 else "config"
+                words.setdefault(index, f'{which} of workflow "{workflow}"')
+        return words
 
 
 def _word(part: str | int, container: Any) -> str:
     if isinstance(container, list):
         return f"item {int(part) + 1}"
     return part if isinstance(part, str) else written(part)
-
-
-def _workflow_name(index: int, data: Any) -> str:
-    name = _value_at(data, ("workflows", index, "name"))
-    return f'workflow "{name}"' if isinstance(name, str) else f"workflow {index + 1}"
-
-
-def _config_name(index: int, data: Any) -> str:
-    configs = _value_at(data, ("available_dates_sensor", "workflows"))
-    name = _value_at(configs, (index, "name"))
-    if isinstance(name, str):
-        return f'config "{name}"'
-    workflow = _value_at(configs, (index, "workflow_name"))
-    if not isinstance(workflow, str):
-        return f"config {index + 1}"
-    same = [
-        i for i, _ in enumerate(configs) if _value_at(configs, (i, "workflow_name")) == workflow
-    ]
-    number = f" {same.index(index) + 1}" if len(same) > 1 else ""
-    return f'config{number} of workflow "{workflow}"'
 
 
 def _value_at(data: Any, path: Path) -> Any:
@@ -133,19 +144,23 @@ def _value_at(data: Any, path: Path) -> Any:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return names in quotes, sorted.
+    """Return names in quotes, sorted; only the first of many.
 
     Examples
     --------
     >>> listed(["b", "a"])
     '"a", "b"'
     """
-    return ", ".join(f'"{name}"' for name in sorted(map(str, names)))
+    shown = [f'"{name}"' for name in sorted(map(str, names))]
+    more = [f"and {len(shown) - _MOST_LISTED} more"] if len(shown) > _MOST_LISTED else []
+    return ", ".join(shown[:_MOST_LISTED] + more)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the closest of the known names; None when none is close."""
+    """Return the closest of the known names; None when none is close, or they are very many."""
     known = sorted(known)
+    if len(known) > _MOST_NAMES or len(name) > _LONGEST_NAME:
+        return None
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     close += [other for other in known if other.lower() == name.lower()]
     return close[0] if close else None

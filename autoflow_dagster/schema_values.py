@@ -26,6 +26,7 @@ NAME_PATTERN = r"^[A-Za-z0-9_]+$"
 OWNER_PATTERN = r"^(team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$"
 TAG_KEY_PATTERN = r"^([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}$"
 TAG_VALUE_PATTERN = r"^[A-Za-z0-9_.-]{0,63}$"
+_CRON_VALUES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 _RESERVED_TAGS = ("dagster/", "autoflow/")
 
 _ISO_DATE_SCHEMA = {"type": "string", "pattern": r"^\d{4}-\d{1,2}-\d{1,2}$"}
@@ -117,16 +118,35 @@ def _read_cron(value: object) -> str:
             "{value} is not text.",
             'Write a cron string, such as "0 0 * * *" for midnight, or null to check once.',
         )
-    from croniter import croniter
-
-    # croniter has a seventh field (years), which AutoFlow refused.
-    if not croniter.is_valid(value) or len(value.split()) > 6:
+    if not is_cron(value):
         _refuse(
             "{value} is not a cron string.",
             "Write minute, hour, day of month, month and day of week (and, if wanted, second): "
             '"0 0 * * *" is every midnight.',
         )
     return value
+
+
+def is_cron(text: str) -> bool:
+    """Return whether AutoFlow would take a text for a cron string.
+
+    Examples
+    --------
+    >>> is_cron("0 0 * * *"), is_cron("*/5 * * * mon-fri"), is_cron("0 24 * * *")
+    (True, True, False)
+    """
+    fields = text.split()
+    if len(fields) == len(_CRON_VALUES) and all(map(_is_plain, fields, _CRON_VALUES)):
+        return True  # without croniter, whose import every run would pay for
+    from croniter import croniter
+
+    # croniter has a seventh field (years), which AutoFlow refused.
+    return bool(croniter.is_valid(text)) and len(fields) <= 6
+
+
+def _is_plain(field: str, values: range) -> bool:
+    is_number = field.isascii() and field.isdecimal() and len(field) <= 2
+    return field == "*" or (is_number and int(field) in values)
 
 
 def _read_timezone(value: object) -> str:
@@ -180,9 +200,10 @@ def _read_formats(value: object) -> tuple[ReportFormat, ...]:
 def _read_template(value: object) -> str | dict[ReportFormat, str]:
     if isinstance(value, str):
         return value
-    is_by_format = isinstance(value, dict) and bool(value) and set(value) <= {"pdf", "html"}
-    if is_by_format and all(isinstance(name, str) for name in value.values()):
-        return dict(value)
+    if isinstance(value, dict):
+        names = dict(value)
+        if names and all(k in ("pdf", "html") and isinstance(v, str) for k, v in names.items()):
+            return names
     _refuse(
         "{value} is not the name of a template.",
         "Write a file name, or one for each format: {pdf: report.tpl, html: page.j2}.",

@@ -9,10 +9,11 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+
+from autoflow_dagster.scraps import Scraps
 
 MAX_SCRAPS = 50
 MAX_TEXT_CHARACTERS = 2_000
@@ -24,13 +25,13 @@ MAX_TABLE_ROWS = 20
 MAX_TABLE_COLUMNS = 12
 
 
-def scrap_metadata(scraps: Mapping[str, Mapping[str, Any]]) -> dict[str, dg.MetadataValue[Any]]:
+def scrap_metadata(scraps: Scraps) -> dict[str, dg.MetadataValue[Any]]:
     """Return metadata entries, each named after its scrap.
 
     Parameters
     ----------
     scraps : mapping of str to scrap
-        As `autoflow_dagster.notebooks.scraps_of` returns them. Scraps that are only displayed
+        As `autoflow_dagster.scraps.scraps_of` returns them. Scraps that are only displayed
         (pictures) are left out.
     """
     entries = {}

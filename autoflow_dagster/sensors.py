@@ -17,7 +17,6 @@ from autoflow_dagster.errors import FlowapiPermanentError
 from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
 from autoflow_dagster.jobs import run_tags
 from autoflow_dagster.ledger import launched_before, read_histories, report_asset_keys
-from autoflow_dagster.materialize import TAG_MISSING_DATES
 from autoflow_dagster.naming import TAG_ATTEMPT, run_key
 from autoflow_dagster.planning import (
     ConfigPlan,
@@ -26,6 +25,7 @@ from autoflow_dagster.planning import (
     requestable,
     share_out,
 )
+from autoflow_dagster.run_values import TAG_MISSING_DATES
 from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
 from autoflow_dagster.wording import config_lines, next_check_text
 from autoflow_dagster.workflows import WorkflowDefinitions

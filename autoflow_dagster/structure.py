@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from autoflow_dagster.problems import Finding, Path, did_you_mean, place_name
+from autoflow_dagster.problems import Finding, Path, Places, did_you_mean
 from autoflow_dagster.schema import ConfigModel, FileModel, SensorModel, WorkflowModel
-from autoflow_dagster.type_errors import findings_of
+from autoflow_dagster.type_errors import beginnings, findings_of
 from autoflow_dagster.yaml_document import YamlDocument
 from autoflow_dagster.yaml_text import written
 
@@ -57,11 +57,19 @@ class Structure:
 
     def is_whole(self, path: Path) -> bool:
         """Return whether nothing was left out at or below a path."""
-        return not any(broken[: len(path)] == path for broken in self.broken)
+        return path not in self._incomplete
+
+    @cached_property
+    def _incomplete(self) -> set[Path]:
+        return beginnings(self.broken)
 
     def place(self, path: Path) -> str:
         """Return a path in words, with its line."""
-        return f"{place_name(path, self.document.data)} (line {self.document.line_of(path)})"
+        return f"{self._places.name_of(path)} (line {self.document.line_of(path)})"
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.document.data)
 
     def notebook_keys(self, index: int) -> list[str]:
         """Return the keys of a workflow's notebooks, those left out included."""
@@ -86,8 +94,14 @@ class Structure:
 
     def configs_of(self, workflow_name: str) -> dict[int, ConfigModel]:
         """Return the configs that run a workflow, by index."""
-        configs = self.configs.items()
-        return {index: c for index, c in configs if c.workflow_name == workflow_name}
+        return self._configs_by_workflow.get(workflow_name, {})
+
+    @cached_property
+    def _configs_by_workflow(self) -> dict[str, dict[int, ConfigModel]]:
+        found: dict[str, dict[int, ConfigModel]] = {}
+        for index, config in self.configs.items():
+            found.setdefault(config.workflow_name, {})[index] = config
+        return found
 
 
 def read_structure(document: YamlDocument) -> Structure:

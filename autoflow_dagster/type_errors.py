@@ -41,10 +41,12 @@ def findings_of(
     left_out : collection of paths
         Of values that other findings are about.
     """
+    left_out = set(left_out)
+    incomplete = beginnings(left_out)
     for details in errors:
         path: Path = details["loc"]
-        is_incomplete = any(known[: len(path)] == path for known in left_out)
-        if path in left_out or (is_incomplete and details["type"] in ("missing", "too_short")):
+        is_incomplete = path in incomplete and details["type"] in ("missing", "too_short")
+        if is_incomplete or path in left_out:
             continue
         if details["type"] == "missing":
             yield _missing(path)
@@ -57,6 +59,11 @@ def findings_of(
                 yield Finding((*path, *inside), problem, hint)
         else:
             yield _type_finding(details, document)
+
+
+def beginnings(paths: Iterable[Path]) -> set[Path]:
+    """Return the paths and everything that they are in."""
+    return {path[:length] for path in paths for length in range(len(path) + 1)}
 
 
 def _filled(text: str, path: Path, value: str) -> str:

@@ -6,7 +6,6 @@ would take long or much memory to read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -72,7 +71,8 @@ class YamlDocument:
 
     def written(self, path: Path, value: Any) -> str:
         """Return a value as it is written in the file, on one line, cut when it is long."""
-        text = written(value) if isinstance(value, str) else self._texts.get(path, written(value))
+        is_as_read = not isinstance(value, str | list | dict) and path in self._texts
+        text = self._texts[path] if is_as_read else written(value)
         return clipped(" ".join(text.split()))
 
 
@@ -141,15 +141,19 @@ class _Reader:
         self._open: set[int] = set()
         self._count = 0
 
-    def read(self, node: yaml.Node, path: Path) -> Any:
-        """Return the value of a node; None, and a finding more, when it has none."""
-        self._document._lines.setdefault(path, node.start_mark.line + 1)
+    def read(self, node: yaml.Node, path: Path, line: int | None = None) -> Any:
+        """Return the value of a node; None, and a finding more, when it has none.
+
+        The value belongs to `line`, that of its key; None for the line on which it begins.
+        """
+        self._document._lines[path] = line or node.start_mark.line + 1
         self._count_value(node)
         if isinstance(node, yaml.ScalarNode):
             self._document._texts[path] = node.value
             return self._scalar(node, path)
         if id(node) in self._open:
-            return self._break(path, "The alias refers to what it is part of.", "Write it out.")
+            self._break(path, "The alias refers to what it is part of.", "Write it out.")
+            return None
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -199,16 +203,15 @@ class _Reader:
 
     def _sequence(self, node: yaml.Node, path: Path) -> list[Any] | None:
         if node.tag != f"{_TAG}seq":
-            return self._break(path, f"The tag {_tag(node)} is not known here.", "Remove it.")
+            self._break(path, f"The tag {_tag(node)} is not known here.", "Remove it.")
+            return None
         return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any] | None:
         if node.tag != f"{_TAG}map":
-            return self._break(path, f"The tag {_tag(node)} is not known here.", "Remove it.")
-        values: dict[Any, Any] = {}
-        for merged in self._merged(node, path):
-            # What is merged first wins; both give way to the mapping's own keys.
-            values = {**merged, **values}
+            self._break(path, f"The tag {_tag(node)} is not known here.", "Remove it.")
+            return None
+        values = self._merged(node, path)
         # By type as well: 1 and true are equal in Python.
         first_lines: dict[tuple[type, Any], int] = {}
         for key_node, value_node in node.value:
@@ -227,10 +230,7 @@ class _Reader:
                 self._find((*path, key), problem, "Remove one of the two.", line)
                 continue
             first_lines[identity] = line
-            if key in values:
-                self._forget((*path, key))
-            self._document._lines[(*path, key)] = line
-            values[key] = self.read(value_node, (*path, key))
+            values[key] = self.read(value_node, (*path, key), line)
         return values
 
     def _key(self, node: yaml.Node, path: Path) -> Any:
@@ -246,30 +246,27 @@ class _Reader:
         self._count_value(node)
         before = len(self._document.findings)
         key = self._scalar(node, (*path, node.value))
-        # A broken key is found with the line of the key, not of what holds it.
         for finding in self._document.findings[before:]:
-            self._document._lines.setdefault(finding.path, node.start_mark.line + 1)
+            # Found at the line of the key, not of what holds it.
+            self._document._lines[finding.path] = node.start_mark.line + 1
         return key
 
-    def _merged(self, node: yaml.MappingNode, path: Path) -> Iterator[dict[Any, Any]]:
-        """Yield the mappings that the merge key ``<<`` brings in."""
+    def _merged(self, node: yaml.MappingNode, path: Path) -> dict[Any, Any]:
+        """Return what the merge key ``<<`` brings in: of a list, the first mapping wins."""
+        values: dict[Any, Any] = {}
+        own_line = self._document._lines[path]
         for key_node, value_node in node.value:
             if key_node.tag != f"{_TAG}merge":
                 continue
             is_list = isinstance(value_node, yaml.SequenceNode)
-            for merged_node in value_node.value if is_list else [value_node]:
-                value = self.read(merged_node, path)
+            for merged_node in reversed(value_node.value) if is_list else [value_node]:
+                value = self.read(merged_node, path, own_line)
                 if isinstance(value, dict):
-                    yield value
+                    values.update(value)
                 else:
                     line = key_node.start_mark.line + 1
                     self._find(path, "<< can bring in mappings only.", "Name a mapping.", line)
-
-    def _forget(self, path: Path) -> None:
-        """Drop what was noted of a merged value that is replaced."""
-        for notes in (self._document._lines, self._document._texts):
-            for known in [known for known in notes if known[: len(path)] == path]:
-                del notes[known]
+        return values
 
 
 def _tag(node: yaml.Node) -> str:

@@ -35,7 +35,7 @@ def _key(key: object) -> str:
     return key if isinstance(key, str) and _PLAIN_KEY.fullmatch(key) else written(key)
 
 
-def clipped(text: str) -> str:
+def clipped(text: str, length: int = _LONGEST) -> str:
     """Return a text cut to a length that fits into a message.
 
     Examples
@@ -43,4 +43,4 @@ def clipped(text: str) -> str:
     >>> len(clipped("a" * 1000))
     80
     """
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."

@@ -509,6 +509,7 @@ def test_it_cannot_be_changed_and_can_be_sent_to_other_processes():
     """Frozen, hashable and picklable."""
     stencil = DateStencil([(-7, 0), "-1 month"])
     assert pickle.loads(pickle.dumps(stencil)) == stencil
+    assert repr(stencil) == "DateStencil([[-7, 0], -1 month])"
     with pytest.raises(AttributeError):
         stencil.intervals = ()  # type: ignore[misc]
 

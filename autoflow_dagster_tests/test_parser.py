@@ -14,6 +14,7 @@ from textwrap import dedent, indent
 from typing import Any
 
 import pytest
+from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from autoflow_dagster import notebook_checks
 from autoflow_dagster.date_stencil import DateStencil
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.parser import load_workflows, parse_workflows
+from autoflow_dagster.schema_values import is_cron
 from autoflow_dagster.workflows import Every, Output, WorkflowConfig, WorkflowDefinitions
 
 HERE = Path(__file__).parent
@@ -657,6 +659,30 @@ def test_parameters_keep_their_types():
     }
 
 
+CRON_FIELDS = st.one_of(
+    st.sampled_from(
+        ["*", "*/5", "1-5", "1,2", "mon", "jan", "L", "?", "-1", "007", "٣", "x", "5#2"]
+    ),
+    st.integers(0, 99).map(str),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(CRON_FIELDS, min_size=4, max_size=6))
+def test_cron_strings_are_those_of_croniter(fields: list[str]) -> None:
+    """Though plain ones are recognised without importing it."""
+    text = " ".join(fields)
+    assert is_cron(text) == croniter.is_valid(text)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.tuples(*(st.integers(0, n).map(str) | st.just("*") for n in (60, 24, 32, 13, 7))))
+def test_plain_cron_strings_are_those_of_croniter(fields: tuple[str, ...]) -> None:
+    """Numbers in and just out of range."""
+    text = " ".join(fields)
+    assert is_cron(text) == croniter.is_valid(text)
+
+
 # Cost
 
 
@@ -667,7 +693,7 @@ def test_reading_definitions_imports_nothing_heavy():
         "from autoflow_dagster.parser import load_workflows\n"
         f"load_workflows(pathlib.Path({str(EXAMPLES[0].parent)!r}))\n"
         "heavy = {'dagster', 'papermill', 'nbformat', 'nbconvert', 'nbclient', 'jupyter_client',\n"
-        "         'pandas', 'numpy', 'flowclient', 'httpx', 'jsonschema', 'IPython'}\n"
+        "         'pandas', 'numpy', 'flowclient', 'httpx', 'jsonschema', 'IPython', 'croniter'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

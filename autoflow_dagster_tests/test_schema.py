@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from autoflow_dagster.config_checks import RESERVED_JOB_NAMES
+from autoflow_dagster.config_checks import CDR_ASSETS, RESERVED_JOB_NAMES
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.parser import parse_workflows
 from autoflow_dagster.schema import MODELS, FileModel, json_schema
@@ -189,7 +189,10 @@ def test_what_dagster_refuses_is_refused():
     from dagster._core.definitions.utils import DISALLOWED_NAMES, is_valid_owner
     from dagster._utils.tags import is_valid_strict_tag_value, is_valid_tag_key
 
+    from autoflow_dagster.cdr_assets import GROUP
+
     assert set(RESERVED_JOB_NAMES) == DISALLOWED_NAMES
+    assert CDR_ASSETS == GROUP
     owners = ["team:a", "team:", "someone@example.org", "someone", "a@b", "a@b.toolongone", ""]
     for owner in owners:
         assert bool(re.match(OWNER_PATTERN, owner)) == is_valid_owner(owner), owner

@@ -89,7 +89,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         "if (Path(flag_dir) / reference_date).exists():\n"
         "    raise RuntimeError(f'told to fail on {reference_date}')",
         "import scrapbook as sb\nsb.glue('label', f'{unit} {reference_date}')",
-        parameters="reference_date = unit = flag_dir = ''",
+        parameters="reference_date = ''\nunit = ''\nflag_dir = ''",
     )
     write_notebook(
         inputs / "second.ipynb",

@@ -1,12 +1,15 @@
-"""The command line: ``autoflow``. One module for each group of commands, imported when used."""
+"""The command line: ``autoflow``. One module for each group of commands, imported when used.
+
+Here are the list of the commands and the one place where errors become messages and exit statuses.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -16,12 +19,35 @@ from autoflow_dagster.errors import AutoflowError
 EXIT_USER_ERROR = 1
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
-_COMMANDS: Mapping[str, str] = {
-    # Command name -> module that has a function of this name, with "-" for "_".
-    "demo": "demo",
-    "demo-flowapi": "demo",
-    "up": "up",
+
+class CommandEntry(NamedTuple):
+    """Where a command is, and what the list of commands says about it.
+
+    Attributes
+    ----------
+    module : str
+        Has a function of the command's name, with ``_`` for ``-``.
+    summary : str
+        Known without importing the module, so that ``autoflow --help`` is quick.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS: Mapping[str, CommandEntry] = {
+    "init": CommandEntry("init", "Write a small inputs directory to begin with."),
+    "validate": CommandEntry("validate", "Check workflows.yml, its notebooks and the token."),
+    "plan": CommandEntry("plan", "Show what the next check would do with each date."),
+    "explain": CommandEntry("explain", "Say in plain words why a date runs or does not."),
+    "run": CommandEntry("run", "Run dates of a config now."),
+    "report": CommandEntry("report", "Make a report of an executed notebook."),
+    "schema": CommandEntry("schema", "Print the JSON Schema of workflows.yml for editors."),
+    "up": CommandEntry("up", "Run the service: sensor, runs and Dagster UI."),
+    "demo": CommandEntry("demo", "Run the example over a demo FlowAPI."),
+    "demo-flowapi": CommandEntry("demo", "Serve a demo FlowAPI with synthetic records."),
 }
 
 
@@ -29,38 +55,84 @@ class _LazyGroup(click.Group):
     """Imports a command's module when the command is used, so that ``--help`` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"autoflow_dagster.cli.{_COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"autoflow_dagster.cli.{COMMANDS[cmd_name].module}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="autoflow")
 def autoflow() -> None:
-    """Run FlowKit notebooks for every new date of CDR data, and make reports of them."""
+    """Run FlowKit notebooks for every new date of CDR data, and make reports of them.
+
+    \b
+    Example: autoflow init inputs
+             autoflow validate --inputs inputs
+    """
 
 
-def main(args: list[str] | None = None) -> Any:
-    """Run the command line; end with 1 for a user's mistake, 3 for a bug of ours."""
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process.
+
+    The exit status is 0 for success, 1 for something that the user can mend (with a message and no
+    traceback), 3 for a bug of ours, 130 after Ctrl-C and 141 when nobody reads the output.
+    """
+    sys.exit(_exit_status(args))
+
+
+def _exit_status(args: list[str] | None) -> int:
     try:
-        autoflow.main(args=args, prog_name="autoflow", standalone_mode=False)
+        result: Any = autoflow.main(args=args, prog_name="autoflow", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
     except AutoflowError as error:
-        click.echo(f"Error: {error}" if error.where else str(error), err=True)
-        sys.exit(EXIT_USER_ERROR)
+        text = f"Error: {error}" if error.where else str(error)
+        click.echo(_without_secrets(text), err=True)
+        return EXIT_USER_ERROR
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return EXIT_USER_ERROR
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_BROKEN_PIPE
     except Exception:
-        traceback.print_exc()
-        click.echo("This is a bug in autoflow_dagster; please report the lines above.", err=True)
-        sys.exit(EXIT_BUG)
-    sys.exit(0)
+        _show_bug()
+        return EXIT_BUG
+
+
+def _show_bug() -> None:
+    import platform
+    import traceback
+
+    lines = [
+        traceback.format_exc().rstrip(),
+        f"autoflow {__version__}, Python {platform.python_version()}, {platform.system()}",
+        "This is a bug in autoflow_dagster; please report the lines above.",
+    ]
+    click.echo(_without_secrets("\n".join(lines)), err=True)
+
+
+def _without_secrets(text: str) -> str:
+    """Return `text` without the values of the token and the database's password."""
+    from autoflow_dagster.settings import Settings, redact
+
+    try:
+        settings = Settings.from_environ(os.environ)
+    except AutoflowError:  # the error to be shown, most likely
+        settings = Settings(environ=os.environ)
+    try:
+        return redact(text, settings.secret_values())
+    except AutoflowError:  # of a secret's file that cannot be read: its value is not here either
+        return text

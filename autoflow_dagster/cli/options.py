@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -11,23 +12,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoflow_dagster.settings import Settings
+from autoflow_dagster.errors import SettingsError, WorkflowsFileError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from autoflow_dagster.flowapi import AvailableDates
+    from autoflow_dagster.settings import Settings
+    from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
-ISO_DATE = click.DateTime(["%Y-%m-%d"])
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+class IsoDate(click.ParamType):
+    """A date such as 2016-01-31, and nothing else."""
+
+    name = "date"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date:
+        """Return the date."""
+        if isinstance(value, date):
+            return value
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(value, "%Y-%m-%d").date()
+        self.fail(f'"{value}" is not a date. Write it as 2016-01-31.', param, ctx)
+
+
+ISO_DATE = IsoDate()
 
 
 def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--inputs DIR``."""
-    return click.option(
-        "--inputs",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Inputs directory.  [default: AUTOFLOW_INPUTS_DIR]",
-    )(command)
+    text = "Inputs directory.  [default: AUTOFLOW_INPUTS_DIR]"
+    return click.option("--inputs", type=DIRECTORY, help=text)(command)
+
+
+def outputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--outputs DIR``."""
+    text = "Outputs directory.  [default: AUTOFLOW_OUTPUTS_DIR]"
+    return click.option("--outputs", type=DIRECTORY, help=text)(command)
 
 
 def available_dates_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,44 +60,162 @@ def available_dates_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--available-dates",
         "dates_file",
-        type=click.File("r"),
+        metavar="FILE",
+        type=click.File("r", encoding="utf-8"),
         help="JSON file in FlowAPI's form, - for standard input, instead of asking FlowAPI.",
     )(command)
 
 
-def read_settings(inputs: Path | None = None) -> Settings:
-    """Return the environment's settings, with another inputs directory if given."""
+def read_settings(inputs: Path | None = None, outputs: Path | None = None) -> Settings:
+    """Return the environment's settings, with other directories if given."""
+    from autoflow_dagster.settings import Settings
+
     environ = dict(os.environ)
     if inputs is not None:
         environ["AUTOFLOW_INPUTS_DIR"] = str(inputs)
+    if outputs is not None:
+        environ["AUTOFLOW_OUTPUTS_DIR"] = str(outputs)
     return Settings.from_environ(environ)
 
 
 def read_available_dates(settings: Settings, dates_file: Any | None) -> AvailableDates:
-    """Return available dates from a file, or from FlowAPI."""
+    """Return available dates from a file, or from FlowAPI.
+
+    Raises
+    ------
+    SettingsError
+        When the file does not have them, or FlowAPI's address or token is not set.
+    FlowapiError
+        When FlowAPI cannot be asked.
+    """
+    from autoflow_dagster.errors import FlowapiError
     from autoflow_dagster.flowapi import fetch_with, parse_available_dates
 
     if dates_file is None:
         return fetch_with(settings)
-    return parse_available_dates(dates_file.read(), dates_file.name)
+    try:
+        return parse_available_dates(dates_file.read(), dates_file.name)
+    except UnicodeDecodeError:
+        problem = "is not text in UTF-8."
+    except FlowapiError as error:
+        # What FlowAPI would be said to have answered; and nobody asks a file again.
+        problem = error.problem.replace("answered something", "has something")
+    form = '{"available_dates": {"calls": ["2016-01-01", "2016-01-02"]}}'
+    raise SettingsError(f"--available-dates {dates_file.name}", problem, f"The form is {form}")
 
 
 @contextlib.contextmanager
 def existing_instance(settings: Settings) -> Iterator[DagsterInstance | None]:
-    """Give the Dagster instance of DAGSTER_HOME, None when there is none yet."""
-    from autoflow_dagster.instance_home import dagster_home, export_database
+    """Give the Dagster instance of DAGSTER_HOME, None when there is none yet.
+
+    Raises
+    ------
+    SettingsError
+        When there is one whose storage cannot be opened.
+    """
+    from autoflow_dagster.instance_home import dagster_home
 
     home = dagster_home(settings)
-    if not (home / "dagster.yaml").exists():
+    if not has_instance(home):
         yield None
         return
-    from dagster import DagsterInstance
-
-    export_database(settings)
-    with DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(settings, home) as instance:
         yield instance
 
 
-def to_date(value: datetime) -> date:
-    """Return the date of a click date option."""
-    return value.date()
+def has_instance(home: Path) -> bool:
+    """Return whether a directory is the home of a Dagster instance.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be looked into.
+    """
+    try:
+        # Without dagster.yaml Dagster keeps its history there, too.
+        return (home / "dagster.yaml").exists() or (home / "history").exists()
+    except OSError as error:
+        raise _no_instance(home, error.strerror or type(error).__name__) from error
+
+
+@contextlib.contextmanager
+def open_instance(
+    settings: Settings, home: Path, launches_runs: bool = False
+) -> Iterator[DagsterInstance]:
+    """Open the Dagster instance of a directory.
+
+    Parameters
+    ----------
+    launches_runs : bool
+        Whether runs are to be launched from this process: then a launcher that would need a code
+        server gives way to the one of this package.
+
+    Raises
+    ------
+    SettingsError
+        When its storage cannot be opened.
+    """
+    from dagster import DagsterInstance
+    from dagster._core.instance.ref import InstanceRef
+
+    from autoflow_dagster.instance_home import export_database
+
+    export_database(settings)
+    try:
+        ref = InstanceRef.from_dir(str(home))
+        if launches_runs and _needs_code_server(ref.run_launcher_data):
+            launcher = {"module": "autoflow_dagster.warm.run_launcher", "class": "AutoflowRunLauncher"}
+            ref = InstanceRef.from_dir(str(home), overrides={"run_launcher": launcher})
+        instance = DagsterInstance.from_ref(ref)
+        instance.get_runs_count()  # connects
+    except Exception as error:  # of Dagster's configuration, SQLAlchemy or the database's driver
+        raise _no_instance(home, _reason(error)) from None
+    with instance:
+        yield instance
+
+
+def _needs_code_server(launcher: Any) -> bool:
+    return launcher is None or launcher.class_name == "DefaultRunLauncher"
+
+
+def _reason(error: Exception) -> str:
+    """Return why Dagster cannot open its storage; its own text goes on for pages."""
+    text = str(error).strip()
+    if unset := re.search(r'environment variable "(\w+)" which is not set', text):
+        return f"{unset[1]} is not set"
+    return text.split("\n", 1)[0][:200] or type(error).__name__
+
+
+def _no_instance(home: Path, reason: str) -> SettingsError:
+    return SettingsError(
+        f"Dagster's storage in {home}",
+        f"cannot be opened ({reason.rstrip('.')}).",
+        "Set DAGSTER_HOME to the right directory, and AUTOFLOW_DB_URI and the database's password "
+        "as for the service.",
+    )
+
+
+def find_config(definitions: WorkflowDefinitions, name: str) -> WorkflowConfig:
+    """Return the config of that name.
+
+    Raises
+    ------
+    WorkflowsFileError
+        Naming the configs that there are.
+    """
+    by_name = {config.name: config for config in definitions.configs}
+    if name not in by_name:
+        raise unknown_name(name, by_name, "config")
+    return by_name[name]
+
+
+def unknown_name(name: str, known: Any, what: str) -> WorkflowsFileError:
+    """Return the error for a name that `workflows.yml` does not have."""
+    from autoflow_dagster.problems import did_you_mean, listed
+
+    there_is = f"There is {listed(known)}." if known else f"There is no {what} in it."
+    return WorkflowsFileError(
+        "workflows.yml",
+        f'there is no {what} called "{name}".',
+        did_you_mean(name, known) or there_is,
+    )

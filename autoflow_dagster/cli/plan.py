@@ -1,80 +1,99 @@
-"""``autoflow plan`` and ``autoflow explain``: what the next check would do, and why."""
+"""``autoflow plan``: what the next check would do with each date, as a table or as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoflow_dagster.cli.options import (
-    ISO_DATE,
     available_dates_option,
     existing_instance,
+    find_config,
     inputs_option,
+    outputs_option,
     read_available_dates,
     read_settings,
 )
-from autoflow_dagster.errors import WorkflowsFileError
-from autoflow_dagster.naming import iso_date_ranges, json_value
-from autoflow_dagster.parser import load_workflows
-from autoflow_dagster.planning import (
-    ConfigPlan,
-    History,
-    PlannedDate,
-    State,
-    first_dates,
-    plan_config,
-    plan_date,
-)
-from autoflow_dagster.wording import explain_lines
-from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from autoflow_dagster.flowapi import AvailableDates
+    from autoflow_dagster.planning import ConfigPlan, PlannedDate
+    from autoflow_dagster.workflows import WorkflowConfig
 
 MAX_ROWS = 40
-"""Dates that the table shows for each config, the newest; the JSON form has all."""
+"""Rows that the table has for each config, the newest; the JSON form has all dates."""
+
+UNEVENTFUL = ("done", "not_selected", "never")
+"""States of which neighbouring dates share a row."""
+
+_STYLES = {"due": "green", "running": "cyan", "done": "dim", "waiting": "yellow"}
+_STYLES |= {"delayed": "yellow", "exhausted": "red", "not_selected": "dim", "never": "dim"}
 
 
 @click.command()
+@click.argument("configs", nargs=-1, metavar="[CONFIG]...")
 @inputs_option
+@outputs_option
 @available_dates_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def plan(inputs: Path | None, dates_file: Any, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--all", "show_all", is_flag=True, help="A row for every date.")
+def plan(
+    configs: tuple[str, ...],
+    inputs: Path | None,
+    outputs: Path | None,
+    dates_file: Any,
+    as_json: bool,
+    show_all: bool,
+) -> None:
     """Show what the next check would do with each available date.
+
+    What has been run before is read from the Dagster instance in DAGSTER_HOME, if there is one.
+    Nothing is run and nothing is written.
 
     Example: autoflow plan --inputs examples/inputs --available-dates dates.json
     """
-    settings = read_settings(inputs)
+    from autoflow_dagster.parser import load_workflows
+
+    settings = read_settings(inputs, outputs)
     definitions = load_workflows(settings.inputs_dir)
+    chosen = [find_config(definitions, name) for name in dict.fromkeys(configs)]
     available = read_available_dates(settings, dates_file)
     with existing_instance(settings) as instance:
-        plans = _plans(instance, definitions, available)
+        plans = _plans(instance, chosen or definitions.configs, available)
     if as_json:
         click.echo(json.dumps(plans_as_json(plans), indent=2))
-        return
-    _print_table(plans)
+    else:
+        _print_tables(plans, show_all)
 
 
 def _plans(
-    instance: DagsterInstance | None, definitions: WorkflowDefinitions, available: AvailableDates
+    instance: DagsterInstance | None,
+    configs: Sequence[WorkflowConfig],
+    available: AvailableDates,
 ) -> list[ConfigPlan]:
-    if instance is None:
-        now = datetime.now(UTC)
-        return [plan_config(c, available, History(), now) for c in definitions.configs]
-    from autoflow_dagster.progress import plan_all
+    from autoflow_dagster.planning import History, plan_config
 
-    return plan_all(instance, definitions, available)
+    histories = {config.name: History() for config in configs}
+    if instance is not None:
+        from autoflow_dagster.ledger import read_histories
+
+        histories = read_histories(instance, configs)
+    now = datetime.now(UTC)
+    return [plan_config(c, available, histories[c.name], now) for c in configs]
 
 
 def plans_as_json(plans: Sequence[ConfigPlan]) -> dict[str, Any]:
     """Return plans as JSON values; dates in ISO form, date ranges half-open."""
+    from autoflow_dagster.naming import json_value
+
     return {
         "workflow_configs": [
             {
@@ -89,6 +108,8 @@ def plans_as_json(plans: Sequence[ConfigPlan]) -> dict[str, Any]:
 
 
 def _date_as_json(planned: PlannedDate) -> dict[str, Any]:
+    from autoflow_dagster.naming import iso_date_ranges
+
     return {
         "reference_date": planned.reference_date.isoformat(),
         "state": planned.state.value,
@@ -98,101 +119,84 @@ def _date_as_json(planned: PlannedDate) -> dict[str, Any]:
     }
 
 
-def _print_table(plans: Sequence[ConfigPlan]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print_tables(plans: Sequence[ConfigPlan], show_all: bool) -> None:
+    from autoflow_dagster.cli.screen import print_table
+    from autoflow_dagster.planning import State
 
-    console = Console(soft_wrap=False)
-    totals = Table(title="Dates by state", title_justify="left", box=None, pad_edge=False)
-    totals.add_column("config")
+    if not plans:
+        click.echo("workflows.yml has no workflow configs: there is nothing to run.")
+        return
     states = [state for state in State if any(plan.counts[state] for plan in plans)]
-    for state in states:
-        totals.add_column(state.replace("_", " "), justify="right")
+    headings = ["config", "dates", *(_words(state) for state in states)]
+    rows = [[plan.config.name, len(plan.dates), *(plan.counts[s] for s in states)] for plan in plans]
+    if len(rows) > 1:
+        rows.append(["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])])
+    cells = [[str(cell) for cell in row] for row in rows]
+    print_table("Available dates by state", headings, cells, right=range(1, len(headings)))
     for plan in plans:
-        totals.add_row(plan.config.name, *(str(plan.counts[state]) for state in states))
-    console.print(totals)
-    for plan in plans:
-        console.print()
-        _print_config(console, plan)
+        click.echo()
+        _print_config(plan, show_all)
 
 
-def _print_config(console: Any, plan: ConfigPlan) -> None:
-    from rich.table import Table
+def _print_config(plan: ConfigPlan, show_all: bool) -> None:
+    from autoflow_dagster.cli.screen import print_table
 
+    rows = list(_rows(plan, show_all))
+    shown = rows if show_all else rows[-MAX_ROWS:]
+    headings = ["reference date", "state", "date stencil", ""]
+    used = [i for i in range(4) if i < 2 or any(str(row[i]) for row in shown)]
+    title = f"{plan.config.name}, date stencil {plan.config.date_stencil}"
+    if shown:
+        print_table(title, [headings[i] for i in used], [[row[i] for i in used] for row in shown])
+    else:
+        click.echo(f"{title}: no available dates.")
+    if len(shown) < len(rows):
+        click.echo(f"... and {len(rows) - len(shown)} earlier rows; --all shows them.")
     for name in plan.absent_cdr_types:
-        console.print(f"{plan.config.name}: FlowAPI has no dates of CDR type {name}.")
-    table = Table(title=plan.config.name, title_justify="left", box=None, pad_edge=False)
-    for heading in ("reference date", "state", "stencil dates", "missing"):
-        table.add_column(heading)
-    for planned in plan.dates[-MAX_ROWS:]:
-        table.add_row(
-            planned.reference_date.isoformat(),
-            planned.state.replace("_", " "),
-            ", ".join(f"{start} to {last_day(end)}" for start, end in planned.date_ranges),
-            first_dates(planned.missing_dates),
-        )
-    console.print(table)
-    if len(plan.dates) > MAX_ROWS:
-        console.print(f"... and {len(plan.dates) - MAX_ROWS} earlier dates; --json has all.")
+        click.echo(f"FlowAPI has no dates of CDR type {name}.")
 
 
-@click.command()
-@click.argument("config")
-@click.argument("day", metavar="DATE", type=ISO_DATE)
-@inputs_option
-@available_dates_option
-def explain(config: str, day: datetime, inputs: Path | None, dates_file: Any) -> None:
-    """Say in plain words what becomes of one date of one config, and why.
+def _rows(plan: ConfigPlan, show_all: bool) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each date, or for neighbours of which there is nothing to say but their state."""
 
-    Example: autoflow explain flows_above_normal 2016-01-07
-    """
-    settings = read_settings(inputs)
-    definitions = load_workflows(settings.inputs_dir)
-    chosen = find_config(definitions, config)
-    available = read_available_dates(settings, dates_file)
-    with existing_instance(settings) as instance:
-        history = _history(instance, chosen)
-        now = datetime.now(UTC)
-        plan = plan_config(chosen, available, history, now)
-        planned = plan_date(chosen, day.date(), plan.available, history, now)
-        errors = _errors(instance, planned)
-    click.echo("\n".join(explain_lines(plan, planned, errors)))
+    def key(planned: PlannedDate) -> tuple[Any, ...]:
+        together = planned.state in UNEVENTFUL and not show_all
+        return (planned.state, None if together else planned.reference_date)
+
+    from rich.text import Text
+
+    for (state, _), group in groupby(plan.dates, key):
+        dates = list(group)
+        first, last = dates[0], dates[-1]
+        what = Text(_words(state), style=_STYLES.get(state, ""))
+        if len(dates) > 1:
+            yield f"{first.reference_date} to {last.reference_date}", what, "", f"{len(dates)} dates"
+        else:
+            yield first.reference_date.isoformat(), what, _ranges(first), _remark(first)
 
 
-def _history(instance: DagsterInstance | None, config: WorkflowConfig) -> History:
-    if instance is None:
-        return History()
-    from autoflow_dagster.ledger import read_histories
-
-    return read_histories(instance, [config])[config.name]
+def _words(state: str) -> str:
+    return state.replace("_", " ")
 
 
-def _errors(instance: DagsterInstance | None, planned: PlannedDate) -> list[str]:
-    if instance is None:
-        return []
-    from autoflow_dagster.ledger import failure_text
+def _ranges(planned: PlannedDate) -> str:
+    from autoflow_dagster.reports.provenance import date_ranges_text
 
-    return [failure_text(instance, attempt.run_id) for attempt in planned.attempts]
+    return date_ranges_text(planned.date_ranges)
 
 
-def last_day(end: date) -> date:
-    """Return the last day of a half-open date range that ends before `end`."""
-    return end - timedelta(days=1)
+def _remark(planned: PlannedDate) -> str:
+    """Return what else there is to know about a date: what it waits for, its run, its attempts."""
+    from autoflow_dagster.planning import first_dates
 
-
-def find_config(definitions: WorkflowDefinitions, name: str) -> WorkflowConfig:
-    """Return the config of that name.
-
-    Raises
-    ------
-    WorkflowsFileError
-        Naming the configs that there are.
-    """
-    by_name = {config.name: config for config in definitions.configs}
-    if name not in by_name:
-        raise WorkflowsFileError(
-            "workflows.yml",
-            f'there is no workflow config called "{name}".',
-            f"There is {', '.join(sorted(by_name)) or 'none'}.",
-        )
-    return by_name[name]
+    remarks = []
+    if planned.state == "running":
+        remarks.append(f"run {planned.run_id}")
+    if planned.missing_dates and planned.state in ("due", "waiting"):
+        remarks.append(f"missing {first_dates(planned.missing_dates)}")
+    failures = sum(not attempt.was_cancelled for attempt in planned.attempts)
+    if failures and planned.state != "done":
+        remarks.append(f"failed {failures} time{'s' if failures > 1 else ''}")
+    if planned.not_before:
+        remarks.append(f"again from {planned.not_before:%Y-%m-%d %H:%M} UTC")
+    return ", ".join(remarks)

@@ -14,17 +14,47 @@ from typing import Any
 from autoflow_dagster.reports import remarks
 from autoflow_dagster.reports.directives import with_closed_blocks
 from autoflow_dagster.reports.exporter import build_exporter
-from autoflow_dagster.reports.html_reader import Drawing, HtmlText, read_html
+from autoflow_dagster.reports.html_reader import Drawing, Piece
 from autoflow_dagster.reports.jinja import named_errors
 from autoflow_dagster.reports.listings import listing_part, without_directives, without_options
-from autoflow_dagster.reports.markdown import Converter
+from autoflow_dagster.reports.markdown import Converted, Converter
 from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.reports.parts import Part, Parts
 from autoflow_dagster.reports.pictures import TEXT_WIDTH_PT, Picture
+from autoflow_dagster.reports.provenance import ProvenanceText
 from autoflow_dagster.reports.tables import Table
 from autoflow_dagster.reports.tables_asciidoc import asciidoc_text, table_to_asciidoc
 from autoflow_dagster.reports.tables_typst import table_to_typst, typst_string
-from autoflow_dagster.reports.tidy import Tidying
+from autoflow_dagster.reports.tidy import Tidying, with_caption
+
+
+@dataclass(frozen=True)
+class AsciidocSource:
+    """The AsciiDoc of a report and what goes with it.
+
+    Attributes
+    ----------
+    body : str
+        AsciiDoc with a word for each part.
+    parts : Parts
+    title : str
+    title_in_body : bool
+        The first heading of the body is the title, so it is not shown twice.
+    about : ProvenanceText
+    remarks : tuple of str
+        Shown under the title.
+    """
+
+    body: str
+    parts: Parts
+    title: str
+    title_in_body: bool
+    about: ProvenanceText
+    remarks: tuple[str, ...] = ()
+
+    def written_out(self) -> str:
+        """Return the AsciiDoc with every part in it."""
+        return self.parts.written_out(self.body)
 
 
 @dataclass
@@ -38,7 +68,6 @@ class AsciidocWriter:
     converter : Converter
         Markdown and HTML to AsciiDoc.
     parts : Parts
-    max_table_rows : int
     raw_as_text : bool
         Show raw cells as they are, without reading their AsciiDoc.
     """
@@ -46,7 +75,6 @@ class AsciidocWriter:
     tidying: Tidying
     converter: Converter
     parts: Parts
-    max_table_rows: int
     raw_as_text: bool = False
 
     def write(
@@ -99,28 +127,37 @@ class AsciidocWriter:
         result = self.converter.convert(source, "markdown")
         if result.failed:
             return self.note(remarks.UNREADABLE) + self.listing(source)
+        self._look_up(result)
         return self.parts.add(Part("markdown", result.text, source, source))
 
     def html(self, html: str, output: Any = None) -> str:
         """Turn HTML into AsciiDoc: tables, drawings, and the rest in order."""
-        reading = read_html(html, self.max_table_rows)
+        reading = self.tidying.reading(html)
         written = [self._piece(piece, output) for piece in reading.pieces]
+        if reading.letters_left_out:
+            written.append(self.note(remarks.letters_left_out(reading.letters_left_out)))
         if reading.active_parts:
             written.append(self.note(remarks.SCRIPTS))
         return "\n".join(written)
 
-    def _piece(self, piece: HtmlText | Drawing | Table, output: Any) -> str:
+    def _piece(self, piece: Piece, output: Any) -> str:
         if isinstance(piece, Table):
-            if not piece.caption and output is not None:
-                piece.caption = output["metadata"]["autoflow"]["caption"]
-            return self.table(piece)
+            return self.table(with_caption(piece, output))
         if isinstance(piece, Drawing):
             picture = self.tidying.pictures.add(piece.svg.encode(), "image/svg+xml")
             return self._shown_picture(picture, "", "")
         result = self.converter.convert(piece.html, "html")
         if result.failed:
             return self.listing(re.sub(r"<[^>]*>", "", piece.html))
+        self._look_up(result)
         return self.parts.add(Part("html", result.text, piece.html, piece.html))
+
+    def _look_up(self, converted: Converted) -> None:
+        """Find the pictures of a text, which Typst will ask for by their sources."""
+        for source in converted.images:
+            found = self.tidying.pictures.find(source)
+            if isinstance(found, str):
+                self.tidying.note(found)
 
     def table(self, table: Table) -> str:
         """Show a table, with a remark when rows were left out."""
@@ -172,7 +209,7 @@ class AsciidocWriter:
         # read apart from the rest, so that what is wrong with it is wrong with it alone
         if self.raw_as_text:
             return self.listing(source)
-        safe = with_closed_blocks(without_directives(source))
+        safe, _ = with_closed_blocks(without_directives(source))
         return self.parts.add(Part("asciidoc", safe, safe, source))
 
     def listing(self, text: str) -> str:

@@ -6,11 +6,11 @@ import os
 import shutil
 
 from autoflow_dagster.errors import ReportError
+from autoflow_dagster.reports.asciidoc import AsciidocSource
 from autoflow_dagster.reports.conversion import Conversion
 from autoflow_dagster.reports.headings import title_of_asciidoc
 from autoflow_dagster.reports.pictures import Picture
 from autoflow_dagster.reports.programs import ProgramFailedError, run_program
-from autoflow_dagster.reports.provenance import ProvenanceText
 from autoflow_dagster.reports.tables_asciidoc import asciidoc_text
 
 PROGRAM = "asciidoctor-pdf"
@@ -21,7 +21,7 @@ def is_installed() -> bool:
     return shutil.which(PROGRAM) is not None
 
 
-def write_pdf(conversion: Conversion, body: str, title: str, about: ProvenanceText) -> None:
+def write_pdf(conversion: Conversion, source: AsciidocSource) -> None:
     """Make a PDF at the conversion's destination.
 
     Raises
@@ -38,7 +38,7 @@ def write_pdf(conversion: Conversion, body: str, title: str, about: ProvenanceTe
         )
     directory = conversion.directory
     _write_pictures(conversion)
-    (directory / "report.asciidoc").write_text(_document(body, title, about), encoding="utf-8")
+    (directory / "report.asciidoc").write_text(_document(source), encoding="utf-8")
     made = conversion.provenance.made_at
     command = [program, "-S", "safe", "-a", "reproducible", "-a", "source-highlighter=rouge",
                "-a", "figure-caption!", "-a", "table-caption!", "-a", f"lang={conversion.options.language}",
@@ -70,12 +70,26 @@ def _write_pictures(conversion: Conversion) -> None:
             path.write_bytes(found.data)
 
 
-def _document(body: str, title: str, about: ProvenanceText) -> str:
-    """Return the body with a title, when it has none, and its provenance at the end."""
-    head = "" if title_of_asciidoc(body) else f":doctitle: {asciidoc_text(title)}\n:notitle:\n\n"
-    rows = "\n".join(
-        f"|{asciidoc_text(label)} |{asciidoc_text(text)}" for label, text in about.rows
+def _document(source: AsciidocSource) -> str:
+    """Return the AsciiDoc with a title, when it has none, and its provenance at the end."""
+    body, about = source.written_out(), source.about
+    head = (
+        ""
+        if title_of_asciidoc(body)
+        else f":doctitle: {asciidoc_text(source.title)}\n:notitle:\n\n"
     )
     lead = " · ".join(filter(None, (about.workflow, about.reference_date)))
-    tail = f"\n\n'''\n\n[.small]\n{asciidoc_text(lead)}\n\n[%autowidth,cols=\"<,<\"]\n|===\n{rows}\n|===\n"
-    return head + body + tail
+    rows = [f"|{asciidoc_text(label)} |{asciidoc_text(text)}" for label, text in about.rows]
+    box = [
+        "",
+        "'''",
+        "",
+        asciidoc_text(lead),
+        "",
+        '[%autowidth,cols="<,<"]',
+        "|===",
+        *rows,
+        "|===",
+        "",
+    ]
+    return "\n".join([head + body, *box])

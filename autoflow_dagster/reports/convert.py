@@ -119,7 +119,7 @@ def _conversion(
         provenance=_completed(provenance or Provenance(), raw, notebook, redactor),
         limits=limits,
         redactor=redactor,
-        tidying=Tidying(pictures, options.show_code),
+        tidying=Tidying(pictures, show_code=options.show_code),
     )
 
 

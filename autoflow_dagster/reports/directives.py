@@ -69,25 +69,37 @@ def resolve_directives(body: str, inputs_dir: Path | None, depth: int = 0) -> st
     return "\n".join(lines)
 
 
-def with_closed_blocks(body: str) -> str:
-    """Return AsciiDoc in which every delimited block is closed, at the end if nowhere else.
+def with_closed_blocks(body: str) -> tuple[str, list[str]]:
+    """Return AsciiDoc as pandoc can read it, and the delimiters that were never closed.
 
-    As Asciidoctor does it; pandoc would look for the end until its memory is used up.
+    Blocks left open are closed at the end, as Asciidoctor does it: pandoc would look for their end
+    until its memory is used up. Blank lines just inside a block go, with which pandoc does not see
+    the block.
     """
+    lines: list[str] = []
     open_blocks: list[str] = []
+    at_start = False
     for line in body.split("\n"):
+        verbatim = bool(open_blocks and _FENCE.match(open_blocks[-1]))
         mark = _BLOCK.match(line)
-        if mark is None:
+        if at_start and not line.strip() and not verbatim:
             continue
-        if open_blocks and open_blocks[-1] == mark[1]:
-            open_blocks.pop()
-        elif open_blocks and _FENCE.match(open_blocks[-1]):
-            continue  # nothing begins inside a verbatim block
-        elif mark[1] in open_blocks:
-            del open_blocks[open_blocks.index(mark[1]) :]
-        else:
-            open_blocks.append(mark[1])
-    return body if not open_blocks else "\n".join([body, *reversed(open_blocks), ""])
+        at_start = False
+        if mark and (not verbatim or open_blocks[-1] == mark[1]):
+            if mark[1] in open_blocks:
+                _drop_blank_end(lines, verbatim)
+                del open_blocks[open_blocks.index(mark[1]) :]
+            else:
+                open_blocks.append(mark[1])
+                at_start = True
+        lines.append(line)
+    closed = open_blocks[::-1]
+    return "\n".join([*lines, *closed, ""] if closed else lines), closed
+
+
+def _drop_blank_end(lines: list[str], verbatim: bool) -> None:
+    while lines and not verbatim and not lines[-1].strip():
+        lines.pop()
 
 
 def _is_met(kind: str, names: str, defined: set[str]) -> bool:

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from autoflow_dagster.reports.html_reader import HtmlText, read_html
+from autoflow_dagster.reports.html_reader import HtmlText
 from autoflow_dagster.reports.markdown import Converter, SourceFormat
 from autoflow_dagster.reports.model import Provenance
-from autoflow_dagster.reports.tidy import PRIORITY
+from autoflow_dagster.reports.tidy import PRIORITY, Tidying
 
 _DOCUMENT_TITLE = re.compile(r"\A(?:\s*(?::!?[\w-]+!?:.*|//.*)?\n)*= (.+)")
 
 
-def texts_of(nb: Any) -> Iterator[tuple[str, SourceFormat]]:
+def texts_of(nb: Any, tidying: Tidying) -> Iterator[tuple[str, SourceFormat]]:
     """Yield every Markdown and HTML text that the report will show, in order."""
     for cell in nb.cells:
         if cell.cell_type == "markdown" and cell.source.strip():
@@ -26,8 +26,8 @@ def texts_of(nb: Any) -> Iterator[tuple[str, SourceFormat]]:
             best = next((mime for mime in PRIORITY if mime in data), None)
             if best == "text/markdown" and data[best].strip():
                 yield data[best], "markdown"
-            elif best == "text/html" and len(data[best]) < 200_000:
-                for piece in read_html(data[best]).pieces:
+            elif best == "text/html":
+                for piece in tidying.reading(data[best]).pieces:
                     if isinstance(piece, HtmlText):
                         yield piece.html, "html"
 
@@ -38,14 +38,16 @@ def title_of_asciidoc(body: str) -> str | None:
     return html.unescape(re.sub(r"[*_`#]", "", match[1])).strip() if match else None
 
 
-def report_title(nb: Any, converter: Converter, provenance: Provenance) -> tuple[str, bool]:
+def report_title(
+    nb: Any, tidying: Tidying, converter: Converter, provenance: Provenance
+) -> tuple[str, bool]:
     """Return the title, and whether the text itself begins with it as a heading.
 
     The notebook's ``title`` metadata, else its first heading of the first level, else its name.
     """
     first: str | None = None
     in_body = False
-    for number, (text, form) in enumerate(texts_of(nb)):
+    for number, (text, form) in enumerate(texts_of(nb, tidying)):
         result = converter.convert(text, form)
         tops = [heading for level, heading in result.headings if level == 1 and heading.strip()]
         if tops:

@@ -16,7 +16,7 @@ from autoflow_dagster.reports import remarks
 from autoflow_dagster.reports.conversion import Conversion, Made, template_facts
 from autoflow_dagster.reports.exporter import build_exporter
 from autoflow_dagster.reports.headings import report_title, texts_of
-from autoflow_dagster.reports.html_reader import Drawing, HtmlText, read_html
+from autoflow_dagster.reports.html_reader import Drawing, Piece
 from autoflow_dagster.reports.jinja import named_errors
 from autoflow_dagster.reports.listings import listing_text, without_options
 from autoflow_dagster.reports.markdown import Converter
@@ -24,9 +24,10 @@ from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.reports.pictures import Picture
 from autoflow_dagster.reports.programs import TEMPLATES
 from autoflow_dagster.reports.provenance import provenance_text
+from autoflow_dagster.reports.room import room_in_html
 from autoflow_dagster.reports.tables import Table
 from autoflow_dagster.reports.tables_html import table_to_html
-from autoflow_dagster.reports.tidy import Tidying, tidy_notebook
+from autoflow_dagster.reports.tidy import Tidying, tidy_notebook, with_caption
 
 _IMG = re.compile(r'<img\b([^>]*?)\ssrc="([^"]*)"([^>]*)>', re.DOTALL)
 _TITLE = re.compile(r"\s*<h1[^>]*>(.*?)</h1>\s*", re.DOTALL)
@@ -80,7 +81,7 @@ class HtmlWriter:
 
     def _take_title(self, nb: Any) -> None:
         """Move the first heading of the first text to the head of the page."""
-        text, form = next(iter(texts_of(nb)))
+        text, form = next(iter(texts_of(nb, self.tidying)))
         result = self.converter.convert(text, form)
         match = _TITLE.match(result.text)
         if match:
@@ -113,17 +114,19 @@ class HtmlWriter:
 
     def html(self, source: str, output: Any = None) -> str:
         """Turn the HTML of an output into harmless HTML: tables, drawings, and the rest in order."""
-        reading = read_html(source)
+        reading = self.tidying.reading(source)
         written = [self._piece(piece, output) for piece in reading.pieces]
+        if reading.letters_left_out:
+            written.append(self.note(remarks.letters_left_out(reading.letters_left_out)))
         if reading.active_parts:
             written.append(self.note(remarks.SCRIPTS))
         return "\n".join(written)
 
-    def _piece(self, piece: HtmlText | Drawing | Table, output: Any) -> str:
+    def _piece(self, piece: Piece, output: Any) -> str:
         if isinstance(piece, Table):
-            if not piece.caption and output is not None:
-                piece.caption = output["metadata"]["autoflow"]["caption"]
-            return table_to_html(piece, lambda source: self._inline(source, ""))
+            note = remarks.rows_left_out(piece.left_out) if piece.left_out else ""
+            table = with_caption(piece, output)
+            return table_to_html(table, lambda source: self._inline(source, ""), note)
         if isinstance(piece, Drawing):
             picture = self.tidying.pictures.add(piece.svg.encode(), "image/svg+xml")
             return self._figure(picture, "", "")
@@ -221,10 +224,12 @@ def make_html(conversion: Conversion) -> Made:
         When the template has an error, or a limit was met.
     """
     nb = conversion.nb
-    tidy_notebook(nb, conversion.tidying)
+    tidying = conversion.tidying
+    tidying.room = room_in_html()
+    tidy_notebook(nb, tidying)
     converter = Converter("html", conversion.limits, conversion.directory)
-    converter.prepare(texts_of(nb))
-    title, in_body = report_title(nb, converter, conversion.provenance)
+    converter.prepare(texts_of(nb, tidying))
+    title, in_body = report_title(nb, tidying, converter, conversion.provenance)
     about = provenance_text(conversion.provenance, title)
     writer = HtmlWriter(conversion.tidying, converter, in_body)
     page = writer.write(

@@ -1,7 +1,7 @@
 """HTML outputs read once, from beginning to end: tables, drawings, and the rest.
 
-Nothing of the HTML survives as it was: tables become `Table`s, the rest becomes text that pandoc
-reads, and what could run or be fetched (scripts, frames, objects) is counted and left out.
+Nothing of the HTML survives as it was: tables become `Table`s (`html_tables.py`), the rest becomes
+text that pandoc reads, and what could run or be fetched (scripts, frames, objects) is left out.
 """
 
 from __future__ import annotations
@@ -11,37 +11,34 @@ from dataclasses import dataclass, field
 from html import escape
 from html.parser import HTMLParser
 
-from autoflow_dagster.reports.css import Style, Stylesheet, bar, colour
-from autoflow_dagster.reports.tables import Align, Cell, Run, Table
+from autoflow_dagster.reports.css import Stylesheet
+from autoflow_dagster.reports.html_tables import TableReader
+from autoflow_dagster.reports.room import Room
+from autoflow_dagster.reports.tables import Table
 
-_DROPPED = frozenset({"script", "noscript", "iframe", "object", "embed", "template", "canvas", "video",
-                      "audio", "form", "button", "select", "textarea", "title"})  # fmt: skip
-_VOID = frozenset(
-    {"embed", "br", "img", "hr", "input", "meta", "link", "base", "source", "wbr", "col"}
+_CHUNK = 1_000_000
+_DROPPED = frozenset(
+    "script noscript iframe object embed template canvas video audio form button select textarea "  # noqa: SIM905
+    "title".split()
 )
-_KEPT = frozenset({"p", "div", "span", "b", "strong", "i", "em", "u", "s", "del", "sub", "sup", "code",
-                   "pre", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd",
-                   "blockquote", "a", "br", "hr", "img", "small", "center", "kbd", "samp", "tt",
-                   "figure", "figcaption", "section", "article", "header", "footer", "main", "details",
-                   "summary", "mark", "var", "q", "cite", "abbr", "address"})  # fmt: skip
+_VOID = frozenset("embed br img hr input meta link base source wbr col area track param".split())  # noqa: SIM905
+_KEPT = frozenset(
+    "p div span b strong i em u s del sub sup code pre h1 h2 h3 h4 h5 h6 ul ol li dl dt dd "  # noqa: SIM905
+    "blockquote a br hr img small center kbd samp tt figure figcaption section article header "
+    "footer main details summary mark var q cite abbr address".split()
+)
+_ATTRIBUTES = {"a": ("href",), "img": ("src", "alt", "title", "width")}
 _SHAPE_LINE = re.compile(r"\s*\d+ rows \u00d7 \d+ columns\s*")
-_ALIGNS: dict[str, Align] = {
-    "left": "left",
-    "start": "left",
-    "right": "right",
-    "end": "right",
-    "center": "center",
-}
 
 
-@dataclass
+@dataclass(frozen=True)
 class HtmlText:
     """HTML without tables that only has harmless elements."""
 
     html: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Drawing:
     """An ``<svg>`` found in the HTML."""
 
@@ -53,65 +50,78 @@ Piece = HtmlText | Drawing | Table
 
 @dataclass
 class Reading:
-    """What was found in one HTML output, and what was left out of it."""
+    """What was found in one HTML output, and what was left out of it.
+
+    Attributes
+    ----------
+    pieces : list
+        In their order.
+    active_parts : int
+        Scripts, frames and the like.
+    letters_left_out : int
+        Characters for which there was no room, tables not counted.
+    """
 
     pieces: list[Piece] = field(default_factory=list)
     active_parts: int = 0
-
-    @property
-    def is_empty(self) -> bool:
-        """True when nothing of it can be shown."""
-        return not self.pieces
+    letters_left_out: int = 0
 
 
-def read_html(html: str, max_rows: int | None = None) -> Reading:
+def read_html(html: str, room: Room) -> Reading:
     """Return the tables, drawings and other text of an HTML output, in their order.
 
     Parameters
     ----------
     html : str
         The ``text/html`` of an output. Anything: broken HTML is read as browsers do, roughly.
-    max_rows : int or None
-        Body rows to keep of each table; further ones are only counted. None keeps all.
+    room : Room
+        How much of it is kept; rows and characters beyond it are only counted.
     """
-    reader = _Reader(max_rows)
-    reader.feed(html)
+    reader = _Reader(room)
+    position = 0
+    while position < len(html):
+        reader.feed(html[position : position + _CHUNK])
+        position = reader.skip(html, position + _CHUNK)
     reader.close()
     reader.finish()
     return reader.reading
 
 
-@dataclass
-class _OpenTable:
-    """A table being read."""
-
-    table: Table
-    element_id: str | None
-    section: str = "body"
-    row: list[Cell] | None = None
-    row_hidden: bool = False
-    cell: Cell | None = None
-    cell_hidden: bool = False
-    in_caption: bool = False
-    body_rows: int = 0
-    nested: int = 0
-    look: list[tuple[str, str]] = field(default_factory=list)
-
-
 class _Reader(HTMLParser):
-    def __init__(self, max_rows: int | None) -> None:
+    def __init__(self, room: Room) -> None:
         super().__init__(convert_charrefs=True)
         self.reading = Reading()
-        self._max_rows = max_rows
+        self._room = room
+        self._letters = 0
         self._css = Stylesheet()
         self._text: list[str] = []
         self._style: list[str] | None = None
         self._dropping: list[str] = []
         self._svg: list[str] | None = None
         self._svg_depth = 0
-        self._open: _OpenTable | None = None
+        self._table: TableReader | None = None
 
-    # -- what HTMLParser calls ---------------------------------------------------------------
+    def skip(self, html: str, position: int) -> int:
+        """Return where to go on: behind what there is no room for, which is counted, not read."""
+        if self._table is not None and self._table.is_full:
+            start = position - len(self.rawdata)
+            end = html.find("</table", start)
+            end = len(html) if end < 0 else end
+            self._table.table.left_out += html.count("<tr", start, end)
+        elif self._table is None and self._letters > self._room.letters and not self._nested():
+            start = position - len(self.rawdata)
+            end = html.find("<table", start)
+            end = len(html) if end < 0 else end
+            self.reading.letters_left_out += end - start
+        else:
+            return position
+        self.rawdata = ""
+        return end
+
+    def _nested(self) -> bool:
+        return self._style is not None or bool(self._dropping) or self._svg is not None
+
+    # -- what HTMLParser calls -----------------------------------------------------------------
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._svg is not None:
@@ -130,12 +140,12 @@ class _Reader(HTMLParser):
             self._svg, self._svg_depth = [self.get_starttag_text() or ""], 1
         else:
             attributes = {name: value or "" for name, value in attrs}
-            if self._open is not None:
-                self._table_start(self._open, tag, attributes)
+            if self._table is not None:
+                self._table.start(tag, attributes)
             elif tag == "table":
                 self._flush()
-                self._open = _OpenTable(Table(), attributes.get("id"))
-            else:
+                self._table = TableReader(self._css, attributes.get("id"), self._room)
+            elif tag in _KEPT:
                 self._text_start(tag, attributes)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -158,8 +168,9 @@ class _Reader(HTMLParser):
         elif self._dropping:
             if tag in self._dropping:
                 del self._dropping[self._dropping.index(tag) :]
-        elif self._open is not None:
-            self._table_end(self._open, tag)
+        elif self._table is not None:
+            if self._table.end(tag):
+                self._close_table()
         elif tag in _KEPT and tag not in _VOID:
             self._text.append(f"</{tag}>")
 
@@ -170,28 +181,30 @@ class _Reader(HTMLParser):
             return
         elif self._svg is not None:
             self._svg.append(escape(data, quote=False))
-        elif self._open is not None:
-            self._table_text(self._open, data)
+        elif self._table is not None:
+            self._table.text(data)
         else:
-            self._text.append(escape(data, quote=False))
+            self._add_text(data)
 
     def finish(self) -> None:
         """Close what the HTML left open."""
         if self._svg is not None:
             self._close_svg()
-        if self._open is not None:
-            self._close_table(self._open)
+        if self._table is not None:
+            self._close_table()
         self._flush()
 
-    # -- text outside tables -----------------------------------------------------------------
+    # -- text outside tables -------------------------------------------------------------------
+
+    def _add_text(self, data: str) -> None:
+        room = max(0, self._room.letters - self._letters)
+        self._letters += len(data)
+        self.reading.letters_left_out += max(0, len(data) - room)
+        self._text.append(escape(data[:room], quote=False))
 
     def _text_start(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag not in _KEPT:
-            return
-        kept = {"a": ("href",), "img": ("src", "alt", "title", "width")}.get(tag, ())
-        written = "".join(
-            f' {name}="{escape(attributes[name])}"' for name in kept if name in attributes
-        )
+        kept = [name for name in _ATTRIBUTES.get(tag, ()) if name in attributes]
+        written = "".join(f' {name}="{escape(attributes[name])}"' for name in kept)
         self._text.append(f"<{tag}{written}>")
 
     def _flush(self) -> None:
@@ -204,137 +217,12 @@ class _Reader(HTMLParser):
             self.reading.pieces.append(HtmlText(html))
 
     def _close_svg(self) -> None:
-        assert self._svg is not None
-        self.reading.pieces.append(Drawing("".join(self._svg)))
+        self.reading.pieces.append(Drawing("".join(self._svg or ())))
         self._svg = None
 
-    # -- tables --------------------------------------------------------------------------------
-
-    def _table_start(self, now: _OpenTable, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "table":
-            now.nested += 1
-        elif now.nested:
-            if tag in ("tr", "br", "p", "div") and now.cell is not None and now.cell.runs:
-                now.cell.runs.append(Run("\n" if tag != "tr" else "; "))
-        elif tag in ("thead", "tbody", "tfoot"):
-            self._end_row(now)
-            now.section = tag[1:]
-        elif tag == "tr":
-            self._end_row(now)
-            now.row = []
-            now.row_hidden = (
-                self._css.style_of(tag, attributes, now.element_id).get("display") == "none"
-            )
-        elif tag in ("td", "th"):
-            self._start_cell(now, tag, attributes)
-        elif tag == "caption":
-            now.in_caption = True
-        elif now.cell is not None and (
-            tag == "br" or (tag in ("p", "div", "li") and now.cell.text.strip())
-        ):
-            now.cell.runs.append(Run("\n"))
-        elif tag == "img" and now.cell is not None:
-            now.cell.runs.append(Run(attributes.get("alt", ""), picture=attributes.get("src", "")))
-        elif tag in ("b", "strong", "i", "em", "code", "a"):
-            now.look.append((tag, attributes.get("href", "")))
-
-    def _start_cell(self, now: _OpenTable, tag: str, attributes: dict[str, str]) -> None:
-        if now.row is None:
-            now.row = []
-        self._end_cell(now)
-        style = self._css.style_of(tag, attributes, now.element_id)
-        now.cell_hidden = style.get("display") == "none"
-        now.cell = _styled(Cell(header=tag == "th"), style)
-        now.cell.colspan = _span(attributes.get("colspan"))
-        now.cell.rowspan = _span(attributes.get("rowspan"))
-        now.look = []
-
-    def _table_text(self, now: _OpenTable, data: str) -> None:
-        if now.in_caption:
-            now.table.caption += data
-        elif now.cell is not None:
-            text = re.sub(r"[ \t\r\n\f]+", " ", data)
-            if text == " " and not now.cell.runs:
-                return
-            tags = {tag for tag, _ in now.look}
-            link = next((href for tag, href in reversed(now.look) if tag == "a"), None)
-            now.cell.runs.append(
-                Run(
-                    text,
-                    bool(tags & {"b", "strong"}),
-                    bool(tags & {"i", "em"}),
-                    "code" in tags,
-                    link,
-                )
-            )
-
-    def _table_end(self, now: _OpenTable, tag: str) -> None:
-        if now.nested:
-            now.nested -= tag == "table"
-        elif tag == "table":
-            self._close_table(now)
-        elif tag == "caption":
-            now.in_caption = False
-        elif tag in ("td", "th"):
-            self._end_cell(now)
-        elif tag in ("tr", "thead", "tbody", "tfoot"):
-            self._end_row(now)
-            now.section = "body" if tag != "tr" else now.section
-        elif now.look and tag in {look for look, _ in now.look}:
-            while now.look and now.look.pop()[0] != tag:
-                pass
-
-    def _end_cell(self, now: _OpenTable) -> None:
-        if now.cell is not None and now.row is not None and not now.cell_hidden:
-            now.row.append(now.cell)
-        now.cell = None
-
-    def _end_row(self, now: _OpenTable) -> None:
-        self._end_cell(now)
-        row, now.row = now.row, None
-        if not row or now.row_hidden:
-            return
-        table = now.table
-        only_heads = all(cell.header for cell in row)
-        if table.head == len(table.rows) and (
-            now.section == "head" or (only_heads and now.section != "foot")
-        ):
-            table.head += 1
-        else:
-            now.body_rows += 1
-            if self._max_rows is not None and now.body_rows > self._max_rows:
-                table.left_out += 1
-                return
-        table.rows.append(row)
-
-    def _close_table(self, now: _OpenTable) -> None:
-        self._end_row(now)
-        self._open = None
-        table = now.table
-        table.caption = " ".join(table.caption.split())
-        if table.head == len(table.rows):  # nothing but head cells: no head to repeat
-            table.head = 0
-        if table.rows:
-            self.reading.pieces.append(table)
-
-
-def _span(value: str | None) -> int:
-    try:
-        return max(1, min(int(value or 1), 1000))
-    except ValueError:
-        return 1
-
-
-def _styled(cell: Cell, style: Style) -> Cell:
-    cell.align = _ALIGNS.get(style.get("text-align", ""))
-    cell.colour = colour(style.get("color"))
-    background = style.get("background-color") or style.get("background")
-    gradient = style.get("background-image") or style.get("background")
-    cell.bar = bar(gradient)
-    if "gradient" not in (background or ""):
-        cell.background = colour(background)
-    weight = style.get("font-weight")
-    if weight is not None:
-        cell.bold = weight in ("bold", "bolder", "600", "700", "800", "900")
-    cell.italic = style.get("font-style") == "italic"
-    return cell
+    def _close_table(self) -> None:
+        if self._table is not None:
+            table = self._table.finished()
+            if table.rows:
+                self.reading.pieces.append(table)
+        self._table = None

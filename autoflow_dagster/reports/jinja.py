@@ -94,16 +94,16 @@ def _inside_loader(inputs_dir: Path) -> Any:
     def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
         path = (base / name).resolve()
         if not path.is_relative_to(base):
-            raise ReportError(
-                f'Template file "{name}"',
-                "it is outside the inputs directory.",
-                "Put the file into the inputs directory and name it from there.",
-            )
+            raise _OutsideError(name)
         if not path.is_file():
             return None
         return _text_of(path), name, lambda: True
 
     return FunctionLoader(load)
+
+
+class _OutsideError(Exception):
+    """A template asked for a file outside the inputs directory."""
 
 
 @contextmanager
@@ -116,6 +116,12 @@ def named_errors(template: Path | None) -> Iterator[None]:
         yield
     except ReportError:
         raise
+    except _OutsideError as error:
+        raise ReportError(
+            f"Template {name}{_place(error.__traceback__)}",
+            f'the file "{error}" is outside the inputs directory.',
+            "Put it into the inputs directory and name it from there.",
+        ) from error
     except jinja2.TemplateSyntaxError as error:
         file = error.name if error.name not in (OWN, None) else name
         problem = f"{error.message or 'syntax error'}"
@@ -143,7 +149,7 @@ def _place(trace: TracebackType | None) -> str:
         if file in (OWN, "<template>"):
             line = f":{trace.tb_lineno}"
         for name, value in frame.f_locals.items():
-            if name.endswith("_cell"):
+            if name == "cell" or name.endswith("_cell"):
                 number = _cell_number(value)
                 cell = f", cell {number} of the notebook" if number else cell
         trace = trace.tb_next

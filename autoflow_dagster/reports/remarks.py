@@ -27,6 +27,21 @@ def lines_left_out(count: int) -> str:
     return f"{count:,} more {'line' if count == 1 else 'lines'} of printed text left out."
 
 
+def letters_left_out(count: int) -> str:
+    """Return the remark behind a shortened text."""
+    return f"{count:,} more {'character' if count == 1 else 'characters'} left out."
+
+
+def template_unclosed(name: str, delimiter: str) -> str:
+    """Return the remark about a block of AsciiDoc that hides what follows it."""
+    return f'The AsciiDoc of "{name}" opens a block with {delimiter} and never closes it.'
+
+
+def other_engine(name: str, reason: str) -> str:
+    """Return the remark about a template that only Asciidoctor could read."""
+    return f'Made by asciidoctor-pdf: pandoc could not read the AsciiDoc of "{name}" ({reason}).'
+
+
 def template_not_used(name: str, reason: str) -> str:
     """Return the remark at the head of a report that the author's template could not make."""
     return (

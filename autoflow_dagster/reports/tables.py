@@ -18,7 +18,7 @@ _NUMBER = re.compile(
 _BLANK_NUMBERS = frozenset({"", "-", "\u2013", "nan", "none", "<na>", "nat", "inf", "-inf", "null"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """A stretch of a cell's text with one look; `picture` is the name of a file instead of text."""
 
@@ -30,7 +30,7 @@ class Run:
     picture: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Cell:
     """One cell. `bar` is a Styler bar: (start, end, colour), in percent of the cell's width."""
 
@@ -51,7 +51,7 @@ class Cell:
         return "".join(run.text for run in self.runs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A cell at its place in the grid: column `x` and row `y`, both from 0."""
 

@@ -32,23 +32,28 @@ def without_controls(text: str) -> str:
     return _CONTROLS.sub("", text)
 
 
-def shortened(text: str, max_lines: int, max_letters: int) -> tuple[str, int]:
-    """Return the first lines of a text and how many lines were left out.
+def shortened(text: str, max_lines: int, max_letters: int) -> tuple[str, int, int]:
+    """Return the beginning of a text, and how many lines and how many letters were left out.
 
-    A line that is itself too long is cut, and counts as one left out.
+    The letters are those of a last line that was cut; they are not counted among the lines.
     """
-    lines = text.rstrip("\n").split("\n")
-    kept = lines[:max_lines]
-    left_out = len(lines) - len(kept)
-    room, result = max_letters, []
-    for line in kept:
-        if len(line) > room:
-            result.append(line[:room])
-            left_out += len(kept) - len(result) + 1
+    end, lines = 0, 0
+    while end < len(text) and lines < max_lines:
+        following = text.find("\n", end)
+        if following < 0:
+            following = len(text)
+        if following > max_letters:
             break
-        result.append(line)
-        room -= len(line) + 1
-    return "\n".join(result), left_out
+        end, lines = following + 1, lines + 1
+    rest = text[end:].rstrip("\n")
+    kept = text[:end].rstrip("\n")
+    if not rest:
+        return kept, 0, 0
+    if lines == max_lines:
+        return kept, rest.count("\n") + 1, 0
+    line, _, further = rest.partition("\n")
+    cut = line[: max(0, max_letters - end)]
+    return f"{kept}\n{cut}".lstrip("\n"), further.count("\n") + bool(further), len(line) - len(cut)
 
 
 def wrapped(text: str, columns: int) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoflow_dagster.reports import remarks
-from autoflow_dagster.reports.html_reader import read_html
+from autoflow_dagster.reports.html_reader import Reading, read_html
 from autoflow_dagster.reports.pictures import Picture, Pictures, decoded
+from autoflow_dagster.reports.room import Room
+from autoflow_dagster.reports.tables import Table
 from autoflow_dagster.reports.text import plain_text, shortened, without_controls
 
 HIDE = frozenset({"hide", "hide_cell", "hide-cell", "remove_cell", "remove-cell"})
@@ -46,17 +48,24 @@ class Tidying:
     ----------
     pictures : Pictures
         Receives every picture of the notebook.
+    room : Room
+        How much of each output is kept.
     show_code : bool
-    max_lines : int
-        Longest printed text kept, in lines.
     notes : list of str
         What was left out, in order, without repetitions.
     """
 
     pictures: Pictures
+    room: Room = Room()
     show_code: bool = False
-    max_lines: int = 400
     notes: list[str] = field(default_factory=list)
+    _readings: dict[str, Reading] = field(default_factory=dict)
+
+    def reading(self, html: str) -> Reading:
+        """Return what is in an HTML output; each is read once."""
+        if html not in self._readings:
+            self._readings[html] = read_html(html, self.room)
+        return self._readings[html]
 
     def note(self, text: str) -> str:
         """Keep a note for the summary and return it, to be shown in its place."""
@@ -68,8 +77,9 @@ class Tidying:
 def tidy_notebook(nb: Any, tidying: Tidying) -> None:
     """Change a notebook in place into what a report shows of it.
 
-    Each cell's metadata gets an ``autoflow`` entry: ``number`` (from 1), ``code`` (show its
-    code and what it prints), ``page_break``, ``caption`` and ``alt``. Each output that has pictures gets ``metadata.filenames``, as templates expect.
+    Each cell's metadata gets an ``autoflow`` entry: ``number`` (from 1), ``code`` (show its code and
+    what it prints), ``page_break``, ``caption`` and ``alt``. Each output that has pictures gets
+    ``metadata.filenames``, as templates expect.
     """
     cells = []
     for number, cell in enumerate(nb.cells, 1):
@@ -97,6 +107,7 @@ def _tidy_cell(cell: Any, number: int, tags: frozenset[str], tidying: Tidying) -
         cell.source = ""
         cell.metadata["transient"] = {"remove_source": True}
     if cell.cell_type == "markdown":
+        cell.source = _fitting(cell.source, tidying)
         cell.source = _with_attachments(cell, tidying)
     elif cell.cell_type == "code":
         cell.execution_count = None
@@ -128,13 +139,13 @@ def _merged_streams(outputs: list[Any]) -> list[Any]:
 def _tidy_output(output: Any, cell: Any, tidying: Tidying) -> bool:
     """Tidy one output; return False when nothing of it is shown."""
     if output.output_type == "stream":
-        output["text"] = _printed(output["text"], output, tidying)
+        output["text"] = _printed(output["text"], tidying)
         return bool(output["text"].strip())
     if output.output_type == "error":
         if not cell.metadata["autoflow"]["code"]:
             return False
         trace = plain_text("\n".join(output.get("traceback") or ()))
-        output["traceback"] = _printed(trace, output, tidying).split("\n")
+        output["traceback"] = _printed(trace, tidying).split("\n")
         return True
     if output.output_type not in ("display_data", "execute_result"):
         return False
@@ -160,16 +171,18 @@ def _tidy_data(output: Any, cell: Any, tidying: Tidying) -> bool:
     for mime in PICTURE_TYPES:
         if mime in data:
             _keep_picture(output, mime, tidying)
+    if "text/markdown" in data:
+        data["text/markdown"] = _fitting(data["text/markdown"], tidying)
     if "text/html" in data:
         _check_html(output, tidying)
     if "text/plain" in data:
         if _OBJECT.fullmatch(data["text/plain"].strip()):
             del data["text/plain"]
         else:
-            data["text/plain"] = _printed(data["text/plain"], output, tidying)
+            data["text/plain"] = _printed(data["text/plain"], tidying)
     if "application/json" in data and not any(mime in data for mime in PRIORITY):
         written = json.dumps(data["application/json"], indent=2, ensure_ascii=False)
-        data["text/plain"] = _printed(written, output, tidying)
+        data["text/plain"] = _printed(written, tidying)
     if any(mime in data for mime in PRIORITY):
         return True
     if data and not facts["note"] and "text/plain" not in had:
@@ -197,23 +210,33 @@ def _keep_picture(output: Any, mime: str, tidying: Tidying) -> None:
 
 def _check_html(output: Any, tidying: Tidying) -> None:
     """Drop HTML of which nothing would be seen, for the sake of the output's other forms."""
-    html = output.data["text/html"]
-    if "<table" in html[:100_000].lower():
+    reading = tidying.reading(output.data["text/html"])
+    if reading.pieces:
         return
-    reading = read_html(html)
-    if reading.is_empty:
-        del output.data["text/html"]
-        if reading.active_parts and not any(mime in output.data for mime in PICTURE_TYPES):
-            output.data.pop("text/plain", None)
-            output.metadata["autoflow"]["note"] = tidying.note(remarks.SCRIPTS)
+    del output.data["text/html"]
+    if reading.active_parts and not any(mime in output.data for mime in PICTURE_TYPES):
+        output.data.pop("text/plain", None)
+        output.metadata["autoflow"]["note"] = tidying.note(remarks.SCRIPTS)
 
 
-def _printed(text: str, output: Any, tidying: Tidying) -> str:
-    text, left_out = shortened(plain_text(text), tidying.max_lines, 120 * tidying.max_lines)
-    if left_out:
-        note = tidying.note(remarks.lines_left_out(left_out))
-        text += f"\n[{note}]"
-    return text
+def _printed(text: str, tidying: Tidying) -> str:
+    room = tidying.room
+    whole = plain_text(text)
+    shown, lines, letters = shortened(whole, room.lines, room.printed_letters)
+    if not lines and not letters:
+        return shown
+    note = remarks.lines_left_out(lines) if lines else remarks.letters_left_out(letters)
+    return f"{shown}\n[{tidying.note(note)}]"
+
+
+def _fitting(markup: str, tidying: Tidying) -> str:
+    """Return the beginning of Markdown that there is room for."""
+    room = tidying.room.letters
+    if len(markup) <= room:
+        return markup
+    kept = markup[: max(markup.rfind("\n", 0, room), room // 2)]
+    note = tidying.note(remarks.letters_left_out(len(markup) - len(kept)))
+    return f"{kept}\n\n*{note}*"
 
 
 def _with_attachments(cell: Any, tidying: Tidying) -> str:
@@ -228,6 +251,13 @@ def _with_attachments(cell: Any, tidying: Tidying) -> str:
             if isinstance(picture, Picture):
                 source = source.replace(f"attachment:{name}", picture.name)
     return _DATA_URI.sub(lambda match: _named(match[0], tidying), source)
+
+
+def with_caption(table: Table, output: Any) -> Table:
+    """Return a table with its own caption, else the one that the notebook gives its output."""
+    if table.caption or output is None:
+        return table
+    return replace(table, caption=output["metadata"]["autoflow"]["caption"])
 
 
 _DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=-]+)*,[A-Za-z0-9+/=%._~\-]+")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from autoflow_dagster.errors import ReportError
 from autoflow_dagster.reports import remarks, typst_child
+from autoflow_dagster.reports.asciidoc import AsciidocSource
 from autoflow_dagster.reports.conversion import Conversion
 from autoflow_dagster.reports.fonts import (
     MONO_FONTS,
@@ -20,7 +21,6 @@ from autoflow_dagster.reports.fonts import (
     letters_without_font,
     own_families,
 )
-from autoflow_dagster.reports.parts import Parts
 from autoflow_dagster.reports.pictures import Picture
 from autoflow_dagster.reports.programs import (
     TEMPLATES,
@@ -29,7 +29,6 @@ from autoflow_dagster.reports.programs import (
     run_pandoc,
     run_python,
 )
-from autoflow_dagster.reports.provenance import ProvenanceText
 
 _PICTURE = re.compile(r"picture-[0-9a-f]{12}\.\w+")
 _PLAINER = (remarks.FORMULAS, remarks.PLAIN)
@@ -43,24 +42,11 @@ class TypstJob:
     Attributes
     ----------
     conversion : Conversion
-    body : str
-        AsciiDoc with a word for each part.
-    parts : Parts
-    title : str
-    title_in_body : bool
-        The first heading of the body is the title, so it is not shown twice.
-    about : ProvenanceText
-    remarks : list of str
-        Shown under the title.
+    source : AsciidocSource
     """
 
     conversion: Conversion
-    body: str
-    parts: Parts
-    title: str
-    title_in_body: bool
-    about: ProvenanceText
-    remarks: list[str]
+    source: AsciidocSource
     _broken: list[str] = field(default_factory=list)
 
     def write(self) -> str:
@@ -88,7 +74,7 @@ class TypstJob:
                 self.conversion.tidying.note(remarks.PICTURE_BROKEN)
             elif degraded < len(_PLAINER):
                 plainer = self.conversion.tidying.note(_PLAINER[degraded])
-                self.remarks = [*self.remarks, plainer]
+                self._remark(plainer)
                 degraded += 1
             else:
                 raise ReportError(
@@ -112,23 +98,26 @@ class TypstJob:
         facts = json.dumps(self._facts(), ensure_ascii=False)
         (self._directory / "report.json").write_text(facts, encoding="utf-8")
 
+    def _remark(self, note: str) -> None:
+        self.source = replace(self.source, remarks=(*self.source.remarks, note))
+
     def _note_missing_letters(self, source: str) -> None:
         facts = (self._directory / "report.json").read_text(encoding="utf-8")
         letters = letters_without_font(source + facts, self.conversion.inputs_dir)
         if letters:
             note = self.conversion.tidying.note(remarks.letters_without_font(letters))
-            if note not in self.remarks:
-                self.remarks = [*self.remarks, note]
+            if note not in self.source.remarks:
+                self._remark(note)
                 self._write_facts()
 
     def _facts(self) -> dict[str, Any]:
         made = self.conversion.provenance.made_at
         utc = made.astimezone(UTC) if made else None
-        about = self.about
+        about = self.source.about
         fonts = own_families(self.conversion.inputs_dir)
         lead = " · ".join(filter(None, (about.workflow, about.reference_date)))
         return {
-            "title": self.title,
+            "title": self.source.title,
             "author": self.conversion.options.author,
             "description": lead or None,
             "lang": self.conversion.options.language,
@@ -146,23 +135,25 @@ class TypstJob:
                 "broken": remarks.PICTURE_BROKEN,
             },
             "broken": self._broken,
-            "notes": self.remarks,
+            "notes": self.source.remarks,
         }
 
     def _typst_source(self, degraded: int) -> str:
         found = self.conversion.pictures.by_source
         job = {
-            "key": self.parts.key,
-            "parts": [{"kind": p.kind, "text": p.text, "plain": p.plain} for p in self.parts.parts],
+            "key": self.source.parts.key,
+            "parts": [
+                {"kind": p.kind, "text": p.text, "plain": p.plain} for p in self.source.parts.parts
+            ],
             "pictures": {source: _picture_facts(picture) for source, picture in found.items()},
-            "title_in_body": self.title_in_body,
+            "title_in_body": self.source.title_in_body,
             "degraded": degraded,
             "words": {"missing_picture": remarks.PICTURE_MISSING, "unreadable": remarks.UNREADABLE},
         }
         (self._directory / "job.json").write_text(json.dumps(job), encoding="utf-8")
         arguments: list[str | Path] = ["--sandbox", "-f", "asciidoc", "-t", "typst", "--wrap=none", "--syntax-highlighting=none",
                      "--lua-filter", TEMPLATES / "report.lua"]  # fmt: skip
-        body = run_pandoc(arguments, self.body, self.conversion.limits, self._directory)
+        body = run_pandoc(arguments, self.source.body, self.conversion.limits, self._directory)
         return f'#import "report.typst": *\n#show: report\n\n{body}'
 
     def _compile(self, source: str) -> str:

@@ -58,7 +58,7 @@ class MonthCalendar:
 
 
 def month_calendar(
-    month: str, letters: str, href: str, day_href: Callable[[date], str]
+    month: str, letters: str, href: str, day_href: Callable[[date], str] | None
 ) -> MonthCalendar:
     """Return a month as a calendar.
 
@@ -70,8 +70,8 @@ def month_calendar(
         One letter for each day; empty when nothing is known of the month.
     href : str
         Link to the month's page; empty when there is none.
-    day_href : callable
-        Gives the link of a day whose state is known.
+    day_href : callable or None
+        Gives the link of a day whose state is known; None when there is nothing to link to.
     """
     year, number = map(int, month.split("-"))
 
@@ -80,7 +80,7 @@ def month_calendar(
             return None
         state = state_of(letters[day.day - 1]) if letters else None
         label = f"{day_name(day)}: {state.label if state else 'nothing known'}"
-        return CalendarDay(day, state, day_href(day) if state and href else "", label)
+        return CalendarDay(day, state, day_href(day) if state and day_href else "", label)
 
     weeks = Calendar().monthdatescalendar(year, number)
     rows = tuple(tuple(calendar_day(day) for day in week) for week in weeks)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autoflow_dagster.site import links
-from autoflow_dagster.site.calendars import WEEKDAYS, day_name, size_name
+from autoflow_dagster.site.calendars import WEEKDAYS, day_name, size_name, time_name
 from autoflow_dagster.site.records import DateRecord, Document, Entry
 from autoflow_dagster.site.states import SiteState
 
@@ -94,12 +94,12 @@ class ShownEntry:
         Empty for a run without date.
     href : str
         Link to the entry on its month's page.
-    attempt : ShownAttempt or None
-        The one that counts; None for a date that has not run.
+    attempt : ShownAttempt
+        The one that counts.
     others : tuple of ShownAttempt
         Newest first.
     note : str
-        Why it waits, or what happens to it next.
+        What happens to it next; empty when there is nothing to say.
     """
 
     id: str
@@ -107,7 +107,7 @@ class ShownEntry:
     weekday: str
     href: str
     state: SiteState
-    attempt: ShownAttempt | None
+    attempt: ShownAttempt
     others: tuple[ShownAttempt, ...]
     note: str
 
@@ -178,9 +178,7 @@ class Shelf:
             return ""
         return self.link(links.thumbnail(pdf))
 
-    def attempt(
-        self, record: DateRecord, documents: Sequence[Document], when: str
-    ) -> ShownAttempt:
+    def attempt(self, record: DateRecord, documents: Sequence[Document], when: str) -> ShownAttempt:
         """Return what is shown of an attempt."""
         shown = [self.document(document, when) for document in documents]
         first, _, rest = record.error.strip().partition("\n")
@@ -199,7 +197,7 @@ class Shelf:
         """Return what is shown of a date that has run."""
         current = entry.current
         day = current.reference_date
-        when = day_name(day) if day else "run by hand"
+        when = day_name(day) if day else time_name(current.ended_at)
         return ShownEntry(
             id=links.anchor(current.key),
             when=when,

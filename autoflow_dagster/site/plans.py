@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from typing import Any
 
+from autoflow_dagster.naming import json_value
 from autoflow_dagster.planning import ConfigPlan, PlannedDate, State, first_dates, is_selected
 from autoflow_dagster.site.links import month_of
 from autoflow_dagster.site.states import NOTHING, SiteState
@@ -64,6 +65,10 @@ class PlanNotes:
         self.fingerprint = ""
         return True
 
+    def reasons_of(self, month: str) -> dict[str, str]:
+        """Return the reasons of a month's dates."""
+        return {day: reason for day, reason in self.reasons.items() if day[:7] == month}
+
     def changed_months(self, newer: PlanNotes) -> set[str]:
         """Return the months about which newer notes say something else."""
         changed = {
@@ -103,13 +108,20 @@ def with_letter(month: str, day: int, letter: str) -> str:
 
 def fingerprint(plan: ConfigPlan) -> str:
     """Return a short text that changes when what the site says about a plan changes."""
-    digest = hashlib.sha256(repr(plan.config.date_stencil).encode())
-    digest.update(repr((plan.config.every, plan.config.max_attempts)).encode())
-    for day in plan.dates:
-        attempts = len(day.attempts)
-        text = f"{day.reference_date.toordinal()}{day.state}{attempts}{day.not_before}\n"
-        digest.update(text.replace(State.RUNNING, State.DUE).encode())
-    return digest.hexdigest()[:32]
+    config = plan.config
+    about = (
+        json_value(dict(config.parameters)),
+        config.workflow.name,
+        config.description,
+        str(config.date_stencil),
+        config.every,
+        config.max_attempts,
+    )
+    days = [
+        f"{day.reference_date}{_SITE_STATES.get(day.state)}{len(day.attempts)}{day.not_before or ''}"
+        for day in plan.dates
+    ]
+    return hashlib.sha256("\n".join([repr(about), *days]).encode()).hexdigest()[:32]
 
 
 def notes_of(plan: ConfigPlan) -> PlanNotes:

@@ -108,6 +108,10 @@ class Store:
         value = {key: [record_to_json(r) for r in e.attempts] for key, e in entries.items()}
         self._write(self._path(config, month), value)
 
+    def remove_month(self, config: str, month: str) -> None:
+        """Forget a month."""
+        self._path(config, month).unlink(missing_ok=True)
+
     def months(self, config: str) -> list[str]:
         """Return the months of which there are records, ascending. Lists a directory."""
         directory = self.records / links.safe_name(config)

@@ -11,8 +11,8 @@ from typing import Any
 from autoflow_dagster.site.plans import PlanNotes, empty_month, with_letter
 from autoflow_dagster.site.records import (
     DateRecord,
-    Entry,
     Document,
+    Entry,
     record_from_json,
     record_to_json,
 )
@@ -44,6 +44,7 @@ class Summary:
 
     config: str
     workflow: str
+    description: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     months: dict[str, str] = field(default_factory=dict)
     runs: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -61,10 +62,14 @@ class Summary:
         return counts
 
     @property
+    def dated_months(self) -> list[str]:
+        """Months with dates of which anything is known, ascending."""
+        return sorted(month for month, letters in self.months.items() if letters.strip(NOTHING))
+
+    @property
     def all_months(self) -> list[str]:
-        """Months of which anything is known, ascending."""
-        known = {month for month, letters in self.months.items() if letters.strip(NOTHING)}
-        return sorted(known | self.runs.keys())
+        """The same, and the months in which runs without a reference date ended."""
+        return sorted({*self.dated_months, *self.runs})
 
     @property
     def years(self) -> list[str]:
@@ -98,6 +103,7 @@ class Summary:
         return {
             "config": self.config,
             "workflow": self.workflow,
+            "description": self.description,
             "parameters": self.parameters,
             "months": self.months,
             "runs": self.runs,
@@ -114,13 +120,15 @@ class Summary:
         return cls(
             config=value["config"],
             workflow=value["workflow"],
+            description=value["description"],
             parameters=dict(value["parameters"]),
             months=dict(value["months"]),
             runs=dict(value["runs"]),
             recent=[record_from_json(record) for record in value["recent"]],
             newest=record_from_json(newest) if newest else None,
             latest={
-                link: (path, (order[0], order[1])) for link, (path, order) in value["latest"].items()
+                link: (path, (order[0], order[1]))
+                for link, (path, order) in value["latest"].items()
             },
             is_retired=value["is_retired"],
         )

@@ -37,10 +37,12 @@ class ServerGoneError(NotWarmError):
 
 @dataclass(frozen=True)
 class Request:
-    """What to start: ``python -m module arguments``.
+    """What to start: ``executable -m module arguments``.
 
     Attributes
     ----------
+    executable : str
+        The interpreter, by the name that the process is to know it.
     environment : mapping
         The whole environment.
     files : sequence of int
@@ -49,6 +51,7 @@ class Request:
         Whether the process is to end when this one does, and is to say how it ended.
     """
 
+    executable: str
     module: str
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -74,7 +77,7 @@ class WarmProcess:
     connection: socket.socket | None
     returncode: int | None = field(default=None, init=False)
 
-    def go(self, attached: bool) -> None:
+    def go(self) -> None:
         """Let the process run.
 
         Raises
@@ -88,8 +91,6 @@ class WarmProcess:
         except OSError as error:
             self.close()
             raise NotWarmError("the forked process ended at once") from error
-        if not attached:
-            self.close()
 
     def poll(self) -> int | None:
         """Return the exit status, None while the process runs; negative is a signal's number."""
@@ -105,20 +106,17 @@ class WarmProcess:
         return self.poll()
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to the process and those of its group.
-
-        Raises
-        ------
-        ProcessLookupError
-            When the process has ended.
-        """
-        if self.poll() is not None:
-            raise ProcessLookupError(self.pid)
-        # While the process has not ended nobody else can have its pid, nor a group of this number.
-        os.killpg(self.pid, number)
+        """Send a signal to the process and those of its group, unless the process has ended."""
+        if self.poll() is None:
+            # As long as it has not ended, nobody else can have its pid as the number of a group.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
     def close(self) -> None:
-        """Give up what stands for the process; an attached one is ended by that."""
+        """Give up what stands for the process.
+
+        A process that waits, or that is attached, is ended by that; another goes on.
+        """
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -176,6 +174,7 @@ def ask(server: Path, request: Request, timeout: float = ANSWER_SECONDS) -> Warm
 
 def _as_message(request: Request) -> dict[str, object]:
     return {
+        "executable": request.executable,
         "module": request.module,
         "arguments": list(request.arguments),
         "environment": dict(request.environment),

@@ -7,6 +7,7 @@ inherited.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import resource
 import runpy
@@ -109,16 +110,19 @@ def _read_umask() -> int:
 
 @dataclass(frozen=True)
 class Task:
-    """What a forked process is to run: ``python -m module arguments``.
+    """What a forked process is to run: ``executable -m module arguments``.
 
     Attributes
     ----------
+    executable : str
+        The interpreter, which may have more names than one.
     environment : dict of str to str
         The whole environment.
     process_name : str
         As tools such as top show it.
     """
 
+    executable: str
     module: str
     arguments: Sequence[str]
     environment: dict[str, str]
@@ -175,8 +179,17 @@ def _forget_shared_randomness() -> None:
 
 def run(task: Task) -> None:
     """Run the task's module as the main program; returns or raises SystemExit when it ends."""
-    sys.argv[:] = ["-m", *task.arguments]
-    sys.orig_argv[:] = [sys.executable, "-m", task.module, *task.arguments]
+    sys.executable = task.executable
+    sys.argv[:] = [_main_file(task.module), *task.arguments]
+    sys.orig_argv[:] = [task.executable, "-m", task.module, *task.arguments]
     if not sys.flags.safe_path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, str(Path.cwd()))
     runpy.run_module(task.module, run_name="__main__", alter_sys=True)
+
+
+def _main_file(module: str) -> str:
+    """Return what ``python -m module`` has as its ``sys.argv[0]``."""
+    spec = importlib.util.find_spec(module)
+    if spec is not None and spec.submodule_search_locations:
+        spec = importlib.util.find_spec(f"{module}.__main__")
+    return (spec and spec.origin) or "-m"

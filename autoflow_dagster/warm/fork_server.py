@@ -34,7 +34,7 @@ from autoflow_dagster.warm.messages import ConnectionLostError, close_all, recei
 from autoflow_dagster.warm.purposes import Purpose
 
 CLIENT_SECONDS = 10.0
-"""For a client to say what it wants, and for a forked process to be told to go."""
+"""For a client to say what it wants; nobody else is served meanwhile."""
 
 GRACE_SECONDS = 1.0
 """For an attached process to end by itself after its client did."""
@@ -172,6 +172,7 @@ class ForkServer:
         """Return what is asked for, or what is wrong with the request."""
         try:
             task = Task(
+                executable=request["executable"],
                 module=request["module"],
                 arguments=request["arguments"],
                 environment=request["environment"],
@@ -254,6 +255,7 @@ class ForkServer:
 def _start(purpose: Purpose, task: Task, connection: socket.socket, files: list[int]) -> Task:
     """Wait in a forked process until its client has taken note of it."""
     try:
+        connection.settimeout(None)
         handle = os.pidfd_open(os.getpid())
         send(connection, {"pid": os.getpid()}, [handle])
         os.close(handle)

@@ -45,7 +45,7 @@ class GatedProcess:
         self._process.stdin.close()
 
     def close(self) -> None:
-        """Let a process that waits end."""
+        """Give up what stands for the process: one that still waits is ended by that."""
         assert self._process.stdin is not None, "it was asked for"
         self._process.stdin.close()
 

@@ -115,7 +115,7 @@ class Keeper:
         return None if self.announcement is None else announced_server(self.announcement)
 
     def _start(self, environment: Mapping[str, str]) -> Path:
-        directory = Path(tempfile.mkdtemp(prefix="autoflow-"))  # for this user only
+        directory = Path(tempfile.mkdtemp(prefix="autoflow-warm-"))  # for this user only
         server = directory / self.purpose
         read_end, write_end = os.pipe()
         try:

@@ -39,7 +39,8 @@ def send(
     data = _LENGTH.pack(len(body)) + body
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
     sent = connection.sendmsg([data], rights if descriptors else [], socket.MSG_NOSIGNAL)
-    connection.sendall(data[sent:], socket.MSG_NOSIGNAL)
+    if sent < len(data):  # sending nothing fails when the other side has gone, all being said
+        connection.sendall(data[sent:], socket.MSG_NOSIGNAL)
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:

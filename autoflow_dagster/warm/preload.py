@@ -50,7 +50,6 @@ def preload(modules: Iterable[str], descriptors: frozenset[str]) -> Preloaded:
 
     Notes
     -----
-
     A name such as ``matplotlib.pyplot`` can also be that of something in a module
     (``shapely.Point``): then the module is imported.
     """

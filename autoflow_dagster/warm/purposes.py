@@ -14,6 +14,9 @@ _NO_ALLOCATOR_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _INLINE_BACKEND = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 """What ipykernel sets before a notebook can import matplotlib."""
 
+_POLLER = "ParentPollerUnix"
+"""Class in `ipykernel.kernelapp` of the thread that ends a kernel when its parent process ends."""
+
 
 @dataclass(frozen=True)
 class Purpose:
@@ -24,7 +27,10 @@ class Purpose:
     module : str
         Run as by ``python -m``; a fork server runs nothing else.
     modules : tuple of str
-        What the module imports anyway, with what it imports later in each of its processes.
+        What the module imports when it starts.
+    later : tuple of str
+        What it imports afterwards in each process. Nothing depends on these names: one that is
+        not there any more costs the processes the time of that import.
     learns : bool
         Whether the modules that the inputs' notebooks import are imported too.
     variables : mapping
@@ -39,6 +45,7 @@ class Purpose:
 
     module: str
     modules: tuple[str, ...]
+    later: tuple[str, ...]
     learns: bool
     variables: Mapping[str, str]
     process_name: str
@@ -70,29 +77,44 @@ def _end_with_client(connection: socket.socket) -> None:
             finally:
                 os._exit(1)
 
-    kernelapp.ParentPollerUnix = ClientPoller  # type: ignore[misc]
+    setattr(kernelapp, _POLLER, ClientPoller)
 
 
 def _kernel_obstacle() -> str:
     from ipykernel import kernelapp
 
-    if hasattr(kernelapp, "ParentPollerUnix"):
-        return ""
-    return "this version of ipykernel has no ParentPollerUnix to replace"
+    return "" if hasattr(kernelapp, _POLLER) else f"this version of ipykernel has no {_POLLER}"
 
 
 RUNS = Purpose(
     module="dagster",
-    modules=(
-        "dagster",
-        "dagster._cli",
+    modules=("dagster", "dagster._cli", "papermill", "nbformat", "nbclient", "jupyter_client"),
+    later=(
         "autoflow_dagster.build",
         "autoflow_dagster.parser",
-        "papermill",
-        "nbformat",
-        "nbclient",
-        "jupyter_client",
-        "sqlalchemy.dialects.sqlite",
+        "dagster._core.assets",
+        "dagster._core.definitions.repository_definition.repository_data_builder",
+        "dagster._core.execution.plan.active",
+        "dagster._core.executor.in_process",
+        "dagster._core.executor.multiprocess",
+        "dagster._core.instance.factory",
+        "dagster._core.op_concurrency_limits_counter",
+        "dagster._core.storage.local_compute_log_manager",
+        "dagster._core.storage.root",
+        "dagster._core.storage.sqlite_storage",
+        "dagster._core.utility_ops",
+        "dagster._core.workspace.autodiscovery",
+        "dagster._daemon.auto_run_reexecution",
+        "dagster_postgres",
+        "alembic.autogenerate",
+        "alembic.command",
+        "fsspec.implementations.local",
+        "mako.template",
+        "pygments.lexers.python",
+        "rich.traceback",
+        "sqlite3",
+        "structlog",
+        "upath.implementations.local",
     ),
     learns=False,
     variables=_NO_ALLOCATOR_THREAD,
@@ -103,6 +125,7 @@ RUNS = Purpose(
 KERNELS = Purpose(
     module="ipykernel_launcher",
     modules=("ipykernel.kernelapp",),
+    later=(),
     learns=True,
     variables={**_NO_ALLOCATOR_THREAD, **_INLINE_BACKEND},
     process_name="autoflow-kernel",

@@ -27,7 +27,7 @@ from dagster._core.launcher.base import (
     WorkerStatus,
 )
 from dagster._grpc.types import ExecuteRunArgs
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.kernels import kernel_environment
@@ -67,7 +67,7 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         self._kernels: Keeper | None = None
         self._cold: list[GatedProcess] = []
         self._ending: dict[str, ProcessIdentity] = {}
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -101,36 +101,36 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
                 "does not say which Python code it is to run.",
                 "Launch it from a code location that is loaded from Python.",
             )
-        command = ExecuteRunArgs(
+        arguments = ExecuteRunArgs(
             job_origin=origin, run_id=run.run_id, instance_ref=self._instance.get_ref()
-        ).get_command_args()
-        worker = self._start(list(command), run)
-        try:
-            self._record(run, worker.pid)
-            worker.go()
-        except BaseException:
-            worker.close()
-            raise
-        self._prepare_kernels()
-
-    def _start(self, command: list[str], run: DagsterRun) -> WarmProcess | GatedProcess:
-        """Return a process that waits to be told to go."""
+        )
+        # Not the entry point that the origin names: it is "dagster", which need not be on the PATH.
+        command = [origin.executable_path, "-m", "dagster", "api", "execute_run"]
+        command.append(serialize_value(arguments))
         try:
             if not Settings.from_environ(os.environ).warm_runs:
-                raise NotWarmError("")
-            return self._runs.ask(_request(command))
+                raise NotWarmError("switched off")
+            self._let_go(run, self._runs.ask(_request(command)))
         except (NotWarmError, AutoflowError) as error:
-            if str(error):
-                logger.info("Run %s does not start warm: %s", run.run_id, error)
+            logger.info("Run %s does not start warm: %s", run.run_id, error)
+            self._let_go(run, self._start_cold(command))
+        self._prepare_kernels()
+
+    def _start_cold(self, command: list[str]) -> GatedProcess:
         self._cold = [process for process in self._cold if not process.has_ended()]
         process = GatedProcess(command, os.environ)
         self._cold.append(process)
         return process
 
-    def _record(self, run: DagsterRun, pid: int) -> None:
-        identity = ProcessIdentity.of(pid)
-        if identity is not None:
-            self._instance.add_run_tags(run.run_id, {TAG_WORKER: str(identity)})
+    def _let_go(self, run: DagsterRun, process: WarmProcess | GatedProcess) -> None:
+        """Record a process, then let it run; when it cannot be recorded it ends."""
+        try:
+            identity = ProcessIdentity.of(process.pid)
+            if identity is not None:
+                self._instance.add_run_tags(run.run_id, {TAG_WORKER: str(identity)})
+            process.go()
+        finally:
+            process.close()
 
     def _prepare_kernels(self) -> None:
         """See to it that the run finds a server to ask for kernels; without one, they start cold."""
@@ -217,6 +217,7 @@ def _request(command: list[str]) -> Request:
     if command[:2] != [sys.executable, "-m"]:
         raise NotWarmError(f"the code location runs with {command[0]}")
     return Request(
+        executable=command[0],
         module=command[2],
         arguments=command[3:],
         environment=os.environ,

@@ -73,11 +73,11 @@ def _import_everything(
     variables = {k: v for k, v in purpose.variables.items() if k not in environment}
     os.environ.update(variables)
     gc.disable()
-    base = preload.preload((m for m in purpose.modules if m not in options.without), descriptors)
+    base = _preload([*purpose.modules, *purpose.later], options, descriptors)
     found_by_itself = preload.top_level_modules() if purpose.learns else frozenset[str]()
     rest = preload.Preloaded()
     if not base.doubtful:
-        rest = preload.preload((m for m in wanted if m not in options.without), descriptors)
+        rest = _preload(wanted, options, descriptors)
     doubtful = base.doubtful or rest.doubtful
     if doubtful:
         _start_without(doubtful, options, environment, arguments)
@@ -97,6 +97,12 @@ def _import_everything(
         environment=environment,
         own_names=preload.top_level_modules() - found_by_itself,
     )
+
+
+def _preload(
+    modules: Sequence[str], options: argparse.Namespace, descriptors: frozenset[str]
+) -> preload.Preloaded:
+    return preload.preload((m for m in modules if m not in options.without), descriptors)
 
 
 def _wanted(purpose: Purpose, options: argparse.Namespace) -> tuple[list[str], list[Path]]:
@@ -135,7 +141,8 @@ def _report(
     if obstacle:
         sys.exit(f"No warm {name}: {obstacle}.")
     for module, problem in {**base.failed, **rest.failed}.items():
-        _say(name, f"{module} is not there to be imported ({problem})")
+        if module not in purpose.later:
+            _say(name, f"{module} cannot be imported ({problem})")
     _say(
         name,
         f"ready after {time.monotonic() - started:.1f} s with {len(sys.modules)} modules"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoflow_dagster.settings import Settings
-from autoflow_dagster.warm.keeper import Keeper
+from autoflow_dagster.warm.keeper import Keeper, announced_server
 
 ANNOUNCEMENT = "warm_kernels_socket"
 """File in DAGSTER_HOME with the path of the server's socket."""
@@ -26,3 +26,11 @@ def kernel_keeper(settings: Settings, home: Path | None) -> Keeper:
     for module in settings.warm_modules:
         arguments += ["--module", module]
     return Keeper("kernels", arguments, home / ANNOUNCEMENT if home else None)
+
+
+def kernel_server(settings: Settings) -> Path | None:
+    """Return the socket of the announced fork server for kernels; None when kernels start cold."""
+    home = settings.environ.get("DAGSTER_HOME")
+    if not settings.warm_kernels or not home:
+        return None
+    return announced_server(Path(home) / ANNOUNCEMENT)

@@ -1,0 +1,78 @@
+"""What a materialization tells: metadata entries, and failures with our messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from autoflow_dagster.errors import AutoflowError, NotebookError
+from autoflow_dagster.job_spec import JobSpec, RunValues
+from autoflow_dagster.ledger import NO_DATA_METADATA, PATH_METADATA, LatestOutput, latest_output
+from autoflow_dagster.naming import json_value
+
+
+def materialized(values_hash: str, metadata: Mapping[str, Any]) -> dg.MaterializeResult[None]:
+    """Return a materialization with a parameters hash as its data version: the ledger's entry."""
+    return dg.MaterializeResult(data_version=dg.DataVersion(values_hash), metadata=metadata)
+
+
+def no_data_result(spec: JobSpec, values: RunValues, reason: str) -> dg.MaterializeResult[None]:
+    """Return the materialization of what is skipped because an upstream notebook had no data."""
+    metadata = {NO_DATA_METADATA: reason, **values_metadata(values)}
+    return materialized(values.params_hash, metadata)
+
+
+def values_metadata(values: RunValues) -> dict[str, Any]:
+    """Return what every notebook and report of a run has been made with. Never a secret."""
+    metadata: dict[str, Any] = {
+        "parameters": dg.MetadataValue.json(json_value(dict(values.parameters))),
+        "parameters hash": values.params_hash,
+    }
+    if values.reference_date:
+        metadata["reference date"] = values.reference_date.isoformat()
+        metadata["date ranges"] = dg.MetadataValue.md(
+            "\n".join(f"- {start} up to, not including, {end}" for start, end in values.date_ranges)
+            or "none"
+        )
+    if values.missing_dates:
+        metadata["missing dates"] = ", ".join(map(str, values.missing_dates))
+    return metadata
+
+
+def path_metadata(spec: JobSpec, path: Path) -> dict[str, str]:
+    """Return the path by which the ledger finds a file again, also when the outputs move."""
+    return {PATH_METADATA: str(path.relative_to(spec.settings.outputs_dir))}
+
+
+def upstream_output(
+    context: dg.AssetExecutionContext, spec: JobSpec, asset_key: dg.AssetKey, notebook_key: str
+) -> LatestOutput:
+    """Return the latest materialization of an upstream notebook.
+
+    Raises
+    ------
+    dagster.Failure
+        When there is none, or its file is gone.
+    """
+    partition_key = context.partition_key if spec.config else None
+    found = latest_output(context.instance, asset_key, partition_key, spec.settings.outputs_dir)
+    if found is not None and (found.no_data or (found.path and found.path.exists())):
+        return found
+    missing = "has not been executed" if found is None else f"is no longer at {found.path}"
+    subject = f" for reference date {partition_key}" if partition_key else ""
+    raise failure(
+        NotebookError(
+            f'Notebook "{notebook_key}" of job {spec.name}',
+            f"{missing}{subject}.",
+            "Materialize it first, or launch the whole job for this partition.",
+        )
+    )
+
+
+def failure(error: AutoflowError, files: Mapping[str, Path] | None = None) -> dg.Failure:
+    """Return a Dagster failure with our message; trying again is the sensor's to decide."""
+    metadata = {name: dg.MetadataValue.notebook(str(path)) for name, path in (files or {}).items()}
+    return dg.Failure(description=str(error), metadata=metadata, allow_retries=False)

@@ -1,0 +1,117 @@
+"""What happens when a report is materialized."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from autoflow_dagster.errors import AutoflowError
+from autoflow_dagster.job_spec import JobSpec, RunValues
+from autoflow_dagster.ledger import LatestOutput, notebook_asset_key
+from autoflow_dagster.materialization import (
+    failure,
+    materialized,
+    no_data_result,
+    path_metadata,
+    upstream_output,
+    values_metadata,
+)
+from autoflow_dagster.run_values import run_values
+from autoflow_dagster.versions import versions
+from autoflow_dagster.workflows import Notebook, ReportFormat
+
+if TYPE_CHECKING:
+    from autoflow_dagster.reports import Provenance, ReportOptions
+
+
+def materialize_report(
+    context: dg.AssetExecutionContext,
+    spec: JobSpec,
+    notebook: Notebook,
+    report_format: ReportFormat,
+) -> dg.MaterializeResult[None]:
+    """Make a report of the executed notebook.
+
+    Raises
+    ------
+    dagster.Failure
+        When the notebook was not executed or cannot be turned into a report.
+    """
+    from autoflow_dagster.reports import write_report
+
+    values = run_values(context, spec)
+    found = upstream_output(
+        context, spec, notebook_asset_key(spec.name, notebook.key), notebook.key
+    )
+    if found.no_data is not None or found.path is None:
+        return no_data_result(spec, values, found.no_data or "")
+    spec.settings.reports_dir.mkdir(parents=True, exist_ok=True)
+    destination = spec.settings.reports_dir / f"{found.path.stem}.{report_format}"
+    try:
+        summary = write_report(
+            found.path,
+            destination,
+            _options(spec, notebook, report_format),
+            _provenance(context, spec, notebook, values, found),
+        )
+    except AutoflowError as error:
+        raise failure(error, {"executed notebook": found.path}) from error.__cause__
+    return materialized(
+        # The hash of the notebook it was made from: an old notebook makes an old report.
+        found.params_hash,
+        {
+            "report": dg.MetadataValue.path(str(destination)),
+            **path_metadata(spec, destination),
+            **values_metadata(values),
+            **{name: value for name, value in dataclasses.asdict(summary).items() if value},
+        },
+    )
+
+
+def _options(spec: JobSpec, notebook: Notebook, report_format: ReportFormat) -> ReportOptions:
+    from autoflow_dagster.reports import ReportOptions
+
+    settings, output = spec.settings, notebook.output
+    assert output is not None, "a report asset exists for a notebook with an output only"
+    template = output.templates.get(report_format)
+    return ReportOptions(
+        format=report_format,
+        template=settings.inputs_dir / template if template else None,
+        inputs_dir=settings.inputs_dir,
+        show_code=output.show_code,
+        engine=settings.pdf_engine,
+        author=settings.report_author,
+        secrets=settings.secret_values(),
+    )
+
+
+def _provenance(
+    context: dg.AssetExecutionContext,
+    spec: JobSpec,
+    notebook: Notebook,
+    values: RunValues,
+    found: LatestOutput,
+) -> Provenance:
+    from autoflow_dagster.reports import Provenance
+
+    return Provenance(
+        workflow=spec.workflow.name,
+        reference_date=values.reference_date,
+        parameters=values.parameters,
+        parameters_hash=values.params_hash,
+        date_ranges=values.date_ranges,
+        missing_dates=values.missing_dates,
+        run_id=context.run.run_id,
+        notebook_filename=notebook.filename,
+        notebook_sha256=found.metadata.get("notebook sha256"),
+        made_at=_written_at(found.path),
+        versions=versions(),
+    )
+
+
+def _written_at(path: Path | None) -> datetime | None:
+    return None if path is None else datetime.fromtimestamp(path.stat().st_mtime, UTC)

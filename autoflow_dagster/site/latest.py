@@ -1,0 +1,51 @@
+"""Stable names for the latest report of each notebook: real files, whatever serves them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from autoflow_dagster.outputs import temporary_beside
+from autoflow_dagster.site import links
+from autoflow_dagster.site.records import DateRecord
+from autoflow_dagster.site.summaries import Summary
+
+
+def update_latest(outputs: Path, summary: Summary, record: DateRecord) -> None:
+    """Point the stable names at a run's reports, unless they lead to a later date's.
+
+    Changes the summary. Reports that are not there are passed over.
+    """
+    for document in record.documents:
+        for report_format, path in document.reports.items():
+            link = links.latest_link(summary.config, document.notebook, report_format)
+            known = summary.latest.get(link)
+            if known and known[1] > record.order:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                put_in_place(outputs / path, outputs / link)
+                summary.latest[link] = (path, record.order)
+
+
+def put_in_place(source: Path, link: Path) -> None:
+    """Make `link` the same file as `source`, in one step: a second name of it, or a copy.
+
+    A symbolic link would not survive a copy of the directory, nor a careful web server.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if link.samefile(source):
+            return  # renaming one name of a file to another of its names does nothing
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(link)
+    try:
+        try:
+            os.link(source, temporary)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without second names
+            shutil.copyfile(source, temporary)
+        temporary.replace(link)
+    finally:
+        temporary.unlink(missing_ok=True)

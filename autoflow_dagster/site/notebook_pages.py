@@ -1,0 +1,173 @@
+"""Executed notebooks as pages: everything that is in them, but nothing that runs or loads.
+
+A page of its own with the style inside, made once. Reports, for readers, are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from autoflow_dagster.outputs import temporary_beside
+from autoflow_dagster.reports.mathematics import formula_of
+from autoflow_dagster.site import links
+from autoflow_dagster.site.formulas import Formulas
+from autoflow_dagster.site.templating import TEMPLATES, render
+
+logger = logging.getLogger(__name__)
+
+LARGEST_NOTEBOOK_BYTES = 40_000_000
+"""A larger one has no page: no browser is glad of it, and making it would take minutes."""
+
+_ACTIVE_TAGS = (
+    "script", "iframe", "frame", "frameset", "object", "embed", "applet", "meta", "base", "link",
+    "form", "template", "portal",
+)  # fmt: skip
+_HARMLESS_TARGET = re.compile(
+    r"\s*(?:https?:|mailto:|#|data:image/|[^:\s]*(?:[/?#]|$))", re.IGNORECASE
+)
+_TARGETS = ("href", "src", "action", "formaction", "xlink:href", "data", "poster", "background")
+_SHOWABLE = (
+    "text/html", "text/markdown", "text/plain", "text/latex", "image/svg+xml", "image/png",
+    "image/jpeg",
+)  # fmt: skip
+_LEFT_OUT = "Something interactive is left out here. Open the notebook file in Jupyter to see it."
+
+
+def write_notebook_page(outputs: Path, executed: str, title: str) -> bool:
+    """Write the page of an executed notebook, unless it is there already.
+
+    Parameters
+    ----------
+    executed : str
+        The notebook, relative to the outputs directory.
+
+    Returns
+    -------
+    bool
+        Whether there is a page; False when the notebook cannot be read or is too large.
+    """
+    page, notebook = outputs / links.notebook_page(executed), outputs / executed
+    if page.exists():
+        return True
+    temporary = temporary_beside(page)
+    try:
+        if notebook.stat().st_size > LARGEST_NOTEBOOK_BYTES:
+            logger.warning("%s is too large for a page of its own.", notebook.name)
+            return False
+        text = notebook_html(notebook.read_text(encoding="utf-8"), executed, title)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+        temporary.replace(page)
+    except Exception as error:  # the file itself is still there to be read
+        logger.warning("No page of %s: %s: %s", notebook.name, type(error).__name__, error)
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def notebook_html(source: str, executed: str, title: str) -> str:
+    """Return the page of an executed notebook.
+
+    Parameters
+    ----------
+    source : str
+        The notebook file's text.
+    """
+    import nbformat
+    from markupsafe import Markup
+
+    notebook = nbformat.reads(source, as_version=4)  # type: ignore[no-untyped-call]
+    page = links.notebook_page(executed)
+    return render(
+        "notebook.html.j2",
+        title=title,
+        name=executed.rsplit("/", 1)[-1],
+        file_href=links.relative(page, executed),
+        index_href=links.relative(page, links.INDEX),
+        failed=executed.startswith("notebooks/failed/"),
+        css=Markup((TEMPLATES / "notebook.css").read_text(encoding="utf-8")),
+        body=Markup(_body(notebook)),
+    )
+
+
+def _body(notebook: Any) -> str:
+    """Return the cells as HTML, with formulas in MathML."""
+    from jinja2 import pass_context
+    from nbconvert.exporters import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    formulas = Formulas()
+    _make_showable(notebook, formulas)
+
+    class Renderer(IPythonRenderer):
+        def block_math(self, body: str) -> str:
+            return formulas.mark(body, True)
+
+        def inline_math(self, body: str) -> str:
+            return formulas.mark(body, False)
+
+        def latex_environment(self, name: str, body: str) -> str:
+            return formulas.mark(rf"\begin{{{name}}}{body}\end{{{name}}}", True)
+
+    class Exporter(HTMLExporter):
+        @pass_context
+        def markdown2html(self, context: Any, source: str) -> str:
+            attachments = context.get("cell", {}).get("attachments", {})
+            renderer = Renderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+            return str(MarkdownWithMath(renderer=renderer).render(source))
+
+    exporter = Exporter(template_name="basic")  # type: ignore[no-untyped-call]
+    body, _ = exporter.from_notebook_node(notebook)
+    return formulas.put_into(harmless(body))
+
+
+def _make_showable(notebook: Any, formulas: Formulas) -> None:
+    """Leave out outputs that no page can show, and put marks in place of those that are formulas.
+
+    Scraps are of the first kind, SymPy's results of the second.
+    """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            formula = formula_of(data["text/latex"]) if "text/latex" in data else None
+            if formula and "text/html" not in data:
+                output["data"] = {"text/html": formulas.mark(formula, True)}
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if _is_showable(output)]
+
+
+def _is_showable(output: Any) -> bool:
+    return "data" not in output or any(kind in output["data"] for kind in _SHOWABLE)
+
+
+def harmless(body: str) -> str:
+    """Return HTML without anything that runs, loads, sends, or leads elsewhere by itself.
+
+    The page forbids the same to itself, but not every reader heeds that.
+    """
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(body, "html.parser")
+    for tag in soup.find_all(_ACTIVE_TAGS):
+        if tag.name in ("script", "iframe", "object", "embed"):
+            note = soup.new_tag("p", attrs={"class": "left-out"})
+            note.string = _LEFT_OUT
+            before = tag.find_previous_sibling()
+            if before is None or before.get("class") != ["left-out"]:
+                tag.insert_before(note)
+        tag.decompose()
+    for tag in soup.find_all(True):
+        for name in list(tag.attrs):
+            value = tag.attrs[name]
+            if name.startswith("on") or (name in _TARGETS and not _leads_nowhere(str(value))):
+                del tag.attrs[name]
+    return str(soup)
+
+
+def _leads_nowhere(value: str) -> bool:
+    """Return whether a target is an address, a picture inside the file or a place in the page."""
+    return bool(_HARMLESS_TARGET.match(re.sub(r"[\x00-\x20]", "", value)))
