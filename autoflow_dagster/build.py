@@ -9,6 +9,7 @@ from autoflow_dagster.cdr_assets import build_cdr_assets
 from autoflow_dagster.jobs import build_job, job_specs
 from autoflow_dagster.sensors import build_sensor
 from autoflow_dagster.settings import Settings
+from autoflow_dagster.site_sensor import build_site_sensor
 from autoflow_dagster.workflows import WorkflowDefinitions
 
 
@@ -25,5 +26,5 @@ def build_defs(definitions: WorkflowDefinitions, settings: Settings) -> dg.Defin
             *(asset for spec in specs for asset in build_assets(spec)),
         ],
         jobs=list(jobs.values()),
-        sensors=[sensor],
+        sensors=[sensor, build_site_sensor(specs)],
     )

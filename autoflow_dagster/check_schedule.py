@@ -34,6 +34,8 @@ class CheckCursor:
         When FlowAPI last answered.
     has_backlog : bool
         Whether due dates of the last check are still to be requested.
+    has_trouble : bool
+        Whether the last check could not see to every config.
     """
 
     counted_from: datetime | None = None
@@ -41,6 +43,7 @@ class CheckCursor:
     check_started_at: datetime | None = None
     polled_at: datetime | None = None
     has_backlog: bool = False
+    has_trouble: bool = False
 
     @classmethod
     def from_json(cls, text: str | None) -> CheckCursor:
@@ -51,6 +54,7 @@ class CheckCursor:
             return cls(
                 checked_definitions=str(values.get("checked_definitions", "")),
                 has_backlog=values.get("has_backlog") is True,
+                has_trouble=values.get("has_trouble") is True,
                 **{name: _aware_time(values.get(name)) for name in times},
             )
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -146,7 +150,7 @@ def is_check_due(cursor: CheckCursor, definitions: WorkflowDefinitions, now: dat
 
 
 def may_poll(cursor: CheckCursor, now: datetime) -> bool:
-    """Return whether FlowAPI may be asked again for a backlog."""
+    """Return whether FlowAPI may be asked again for what the last check has left."""
     return cursor.polled_at is None or not timedelta(0) <= now - cursor.polled_at < POLL_INTERVAL
 
 

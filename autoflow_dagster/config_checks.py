@@ -9,6 +9,7 @@ import json
 import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from autoflow_dagster.config_names import content, job_names
 from autoflow_dagster.naming import dagster_name
@@ -141,12 +142,16 @@ class _Parameters:
     def _is_known(self, index: int) -> bool:
         return self.structure.is_whole(self._path(index, "parameters"))
 
-    @property
+    @cached_property
     def _required(self) -> set[str]:
         """Every config has to give these; `missing_dates` one may give."""
         return self.taken.keys() - {*_ALWAYS_AUTOMATIC, MISSING_DATES}
 
-    @property
+    @cached_property
+    def _takes(self) -> list[str]:
+        return sorted(self._required)
+
+    @cached_property
     def _providers(self) -> set[str]:
         """Everything that a notebook's parameter could be taken from."""
         given = {name for config in self.configs.values() for name in config.parameters}
@@ -182,7 +187,7 @@ class _Parameters:
             yield Finding(path, problem, hint)
         elif name not in self.taken and self.structure.is_whole(("workflows", self.index)):
             missing = self._required - config.parameters.keys()
-            takes = sorted(self._required)
+            takes = self._takes
             hint = sentences(
                 did_you_mean(name, missing) or "Remove it.",
                 f"The workflow takes: {listed(takes)}." if takes else "The workflow takes none.",

@@ -8,8 +8,8 @@ version, however it was launched.
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,7 +18,11 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
+from autoflow_dagster.backfills import dates_in_backfills
+from autoflow_dagster.date_hashes import DateHashes
+from autoflow_dagster.date_stencil import EmptyDateRangeError
 from autoflow_dagster.naming import (
+    TAG_ATTEMPT,
     TAG_CONFIG,
     TAG_PARAMETERS_HASH,
     dagster_name,
@@ -33,6 +37,9 @@ PATH_METADATA = "path"
 
 NO_DATA_METADATA = "no data"
 """Metadata entry with the reason why a notebook ended early on purpose."""
+
+FAILED_NOTEBOOK_METADATA = "failed notebook"
+"""Metadata entry of a failure with the path of the notebook that was kept."""
 
 PARTITION_TAG = "dagster/partition"
 
@@ -72,27 +79,63 @@ def asset_keys(job_name: str, workflow: Workflow) -> list[dg.AssetKey]:
 
 
 def read_histories(
-    instance: DagsterInstance, configs: Iterable[WorkflowConfig]
+    instance: DagsterInstance,
+    configs: Iterable[WorkflowConfig],
+    on_trouble: Callable[[WorkflowConfig, Exception], None] | None = None,
 ) -> dict[str, History]:
-    """Return what is known about each config, by config name."""
+    """Return what is known about each config, by config name.
+
+    Parameters
+    ----------
+    on_trouble : callable or None
+        Receives a config that cannot be read and why; the config is then left out. None raises.
+    """
     configs = list(configs)
-    running: dict[str, dict[date, str]] = {config.name: {} for config in configs}
-    attempts: dict[str, dict[tuple[date, str], list[Attempt]]] = {
-        config.name: defaultdict(list) for config in configs
-    }
-    _read_unfinished(instance, configs, running)
-    _read_unsuccessful(instance, attempts)
-    # Unfinished runs were read first: a run that ends meanwhile has already left its assets.
+    # In the order in which a date goes from one to the next, so that none is seen in neither: a
+    # backfill creates runs, and a run that ends has already left its assets.
+    backfilled = dates_in_backfills(instance, _config_of_asset(configs))
+    running = _read_unfinished(instance, configs)
+    attempts = _read_unsuccessful(instance, configs)
     histories = {}
     for config in configs:
-        executed, done = _read_done(instance, config)
+        try:
+            executed, done = _read_done(instance, config)
+            pending = _still_to_do(config, backfilled.get(config.name, {}), done)
+        except Exception as error:  # of the storage or the stencil, for this config alone
+            if on_trouble is None:
+                raise
+            on_trouble(config, error)
+            continue
         histories[config.name] = History(
             done=done,
             executed=executed,
-            running=running[config.name],
+            running=pending | running[config.name],
             attempts=attempts[config.name],
         )
     return histories
+
+
+def _config_of_asset(configs: Iterable[WorkflowConfig]) -> dict[dg.AssetKey, str]:
+    return {
+        key: config.name for config in configs for key in asset_keys(config.name, config.workflow)
+    }
+
+
+def _still_to_do(
+    config: WorkflowConfig, backfilled: Mapping[date, str], done: Mapping[date, str]
+) -> dict[date, str]:
+    """Return the dates of backfills that are not done: a backfill may name all dates there are."""
+    if not backfilled:
+        return {}
+    hashes = DateHashes(config.parameters, config.date_stencil)
+    return {day: text for day, text in backfilled.items() if done.get(day) != _hash(hashes, day)}
+
+
+def _hash(hashes: DateHashes, day: date) -> str | None:
+    try:
+        return hashes(day)
+    except EmptyDateRangeError:
+        return None
 
 
 def _read_done(
@@ -142,14 +185,11 @@ def _as_date(partition_key: str) -> date | None:
 
 
 def _read_unfinished(
-    instance: DagsterInstance,
-    configs: Sequence[WorkflowConfig],
-    running: Mapping[str, dict[date, str]],
-) -> None:
-    """Add queued and running runs, whatever launched them."""
-    config_of_asset = {
-        key: config.name for config in configs for key in asset_keys(config.name, config.workflow)
-    }
+    instance: DagsterInstance, configs: Sequence[WorkflowConfig]
+) -> dict[str, dict[date, str]]:
+    """Return queued and running runs, whatever launched them, by config name."""
+    running: dict[str, dict[date, str]] = {config.name: {} for config in configs}
+    config_of_asset = _config_of_asset(configs)
     for run in instance.get_runs(RunsFilter(statuses=list(UNFINISHED))):
         day = _as_date(run.tags.get(PARTITION_TAG, ""))
         if day is None:
@@ -159,12 +199,16 @@ def _read_unfinished(
         }
         for name in (names | {run.job_name}) & running.keys():
             running[name][day] = run.run_id
+    return running
 
 
 def _read_unsuccessful(
-    instance: DagsterInstance, attempts: Mapping[str, dict[tuple[date, str], list[Attempt]]]
-) -> None:
-    """Add failed and cancelled runs, oldest first."""
+    instance: DagsterInstance, configs: Sequence[WorkflowConfig]
+) -> dict[str, dict[tuple[date, str], list[Attempt]]]:
+    """Return failed and cancelled runs, oldest first, by config name."""
+    attempts: dict[str, dict[tuple[date, str], list[Attempt]]] = {
+        config.name: defaultdict(list) for config in configs
+    }
     records = instance.get_run_records(
         RunsFilter(statuses=list(UNSUCCESSFUL)), order_by="id", ascending=True
     )
@@ -182,6 +226,7 @@ def _read_unsuccessful(
                 was_cancelled=record.dagster_run.status == DagsterRunStatus.CANCELED,
             )
         )
+    return attempts
 
 
 def _ended_at(record: dg.RunRecord) -> datetime:
@@ -190,19 +235,33 @@ def _ended_at(record: dg.RunRecord) -> datetime:
     return record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
 
 
-def launched_before(
+def last_attempts(
     instance: DagsterInstance, config_name: str, params_hashes: Collection[str]
-) -> Counter[str]:
-    """Return how many runs of a config each parameters hash has had, whatever became of them.
+) -> dict[str, int]:
+    """Return the number of the last attempt at each parameters hash, whatever became of it.
 
-    Successes count too: after an asset was wiped its dates run again, and their run keys are spent.
+    The highest number and not the number of runs: somebody may have deleted a run, and the run keys
+    of the others stay spent. Successes count: after an asset was wiped its dates run again. A hash
+    that the sensor never requested is absent.
     """
     if not params_hashes:
-        return Counter()
-    runs = instance.get_runs(
-        RunsFilter(tags={TAG_CONFIG: config_name, TAG_PARAMETERS_HASH: sorted(params_hashes)})
-    )
-    return Counter(run.tags[TAG_PARAMETERS_HASH] for run in runs)
+        return {}
+    wanted = {TAG_CONFIG: config_name, TAG_PARAMETERS_HASH: sorted(params_hashes)}
+    found: dict[str, int] = {}
+    for run in instance.get_runs(RunsFilter(tags=wanted)):
+        number = run.tags.get(TAG_ATTEMPT, "")
+        if number.isdecimal():
+            params_hash = run.tags[TAG_PARAMETERS_HASH]
+            found[params_hash] = max(found.get(params_hash, 0), int(number))
+    return found
+
+
+def queued_runs(instance: DagsterInstance, config_names: Sequence[str]) -> int:
+    """Return how many runs of these configs wait in the queue."""
+    if not config_names:
+        return 0
+    wanted = RunsFilter(statuses=[DagsterRunStatus.QUEUED], tags={TAG_CONFIG: list(config_names)})
+    return instance.get_runs_count(wanted)
 
 
 @dataclass(frozen=True)
@@ -271,6 +330,20 @@ def failure_text(instance: DagsterInstance, run_id: str) -> str:
             return str(error.message).strip()
     messages = [record.event_log_entry.message for record in records]
     return next(filter(None, messages), "the run ended before it could say why")
+
+
+def failed_notebook(instance: DagsterInstance, run_id: str) -> tuple[str, Path] | None:
+    """Return the step that failed first and the notebook it kept; None when it kept none."""
+    records = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        if event is None or not event.is_step_failure or event.step_key is None:
+            continue
+        data = event.step_failure_data.user_failure_data
+        kept = data.metadata.get(FAILED_NOTEBOOK_METADATA) if data else None
+        if kept is not None:
+            return event.step_key, Path(str(kept.value))
+    return None
 
 
 def running_runs(instance: DagsterInstance) -> Sequence[dg.DagsterRun]:

@@ -114,7 +114,9 @@ class FileChecks:
             if kernel.lower() not in installed:
                 hint = sentences(
                     did_you_mean(kernel.lower(), installed),
-                    f"Installed are: {listed(installed)}." if installed else "None is installed.",
+                    f"Installed are: {listed(sorted(installed))}."
+                    if installed
+                    else "None is installed.",
                 )
                 yield Finding(where, f'The kernel "{kernel}" is not installed.', hint)
 

@@ -13,7 +13,11 @@ import dagster as dg
 from autoflow_dagster.errors import NotebookError
 from autoflow_dagster.job_spec import JobSpec, RunValues
 from autoflow_dagster.kernels import kernel_environment
-from autoflow_dagster.ledger import NO_DATA_METADATA, notebook_asset_key
+from autoflow_dagster.ledger import (
+    FAILED_NOTEBOOK_METADATA,
+    NO_DATA_METADATA,
+    notebook_asset_key,
+)
 from autoflow_dagster.materialization import (
     failure,
     materialized,
@@ -60,7 +64,7 @@ def materialize_notebook(
     try:
         executed = _execute(context, spec, notebook, values, parameters)
     except NotebookError as error:
-        raise failure(error, {"failed notebook": error.kept} if error.kept else {}) from None
+        raise failure(error, {FAILED_NOTEBOOK_METADATA: error.kept} if error.kept else {}) from None
     return materialized(values.params_hash, _metadata(spec, values, executed))
 
 

@@ -7,8 +7,9 @@ their readable names; where the problems come from is for the modules that find 
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ FILE_NAME = "workflows.yml"
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-_MOST_NAMES = 1000
+_MOST_NAMES = 700
 _MOST_LISTED = 30
 _LONGEST_NAME = 200
 
@@ -105,7 +106,7 @@ class Places:
 
     def _workflow(self, index: int) -> str:
         name = _value_at(self._data, ("workflows", index, "name"))
-        return f'workflow "{name}"' if isinstance(name, str) else f"workflow {index + 1}"
+        return f'workflow "{clipped(name)}"' if isinstance(name, str) else f"workflow {index + 1}"
 
     @cached_property
     def _configs(self) -> dict[int, str]:
@@ -119,18 +120,18 @@ class Places:
             if isinstance(workflow, str):
                 same.setdefault(workflow, []).append(index)
             if isinstance(name, str):
-                words[index] = f'config "{name}"'
+                words[index] = f'config "{clipped(name)}"'
         for workflow, indices in same.items():
             for number, index in enumerate(indices, start=1):
                 which = f"config {number}" if len(indices) > 1 else "config"
-                words.setdefault(index, f'{which} of workflow "{workflow}"')
+                words.setdefault(index, f'{which} of workflow "{clipped(workflow)}"')
         return words
 
 
 def _word(part: str | int, container: Any) -> str:
     if isinstance(container, list):
         return f"item {int(part) + 1}"
-    return part if isinstance(part, str) else written(part)
+    return clipped(part if isinstance(part, str) else written(part))
 
 
 def _value_at(data: Any, path: Path) -> Any:
@@ -143,24 +144,25 @@ def _value_at(data: Any, path: Path) -> Any:
     return data
 
 
-def listed(names: Iterable[object]) -> str:
-    """Return names in quotes, sorted; only the first of many.
+def listed(names: Collection[str]) -> str:
+    """Return names in quotes, sorted; of many only the first ones given.
 
     Examples
     --------
     >>> listed(["b", "a"])
     '"a", "b"'
     """
-    shown = [f'"{name}"' for name in sorted(map(str, names))]
-    more = [f"and {len(shown) - _MOST_LISTED} more"] if len(shown) > _MOST_LISTED else []
-    return ", ".join(shown[:_MOST_LISTED] + more)
+    shown = sorted(f'"{name}"' for name in itertools.islice(names, _MOST_LISTED))
+    more = [f"and {len(names) - len(shown)} more"] if len(names) > len(shown) else []
+    return ", ".join(shown + more)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the closest of the known names; None when none is close, or they are very many."""
-    known = sorted(known)
+    known = list(known)
     if len(known) > _MOST_NAMES or len(name) > _LONGEST_NAME:
         return None
+    known.sort()
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     close += [other for other in known if other.lower() == name.lower()]
     return close[0] if close else None

@@ -6,6 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -65,11 +66,20 @@ def materialize_report(
         found.params_hash,
         {
             "report": dg.MetadataValue.path(str(destination)),
+            **_link(spec, destination),
             **path_metadata(spec, destination),
             **values_metadata(values),
             **{name: value for name, value in dataclasses.asdict(summary).items() if value},
         },
     )
+
+
+def _link(spec: JobSpec, destination: Path) -> dict[str, dg.MetadataValue[str]]:
+    """Return the report's address on the site of reports, when that is known."""
+    if spec.settings.reports_url is None:
+        return {}
+    relative = destination.relative_to(spec.settings.outputs_dir)
+    return {"link": dg.MetadataValue.url(f"{spec.settings.reports_url}/{quote(str(relative))}")}
 
 
 def _options(spec: JobSpec, notebook: Notebook, report_format: ReportFormat) -> ReportOptions:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,25 +13,28 @@ import dagster as dg
 from autoflow_dagster import check_schedule
 from autoflow_dagster.cdr_assets import observations
 from autoflow_dagster.check_schedule import CheckCursor
-from autoflow_dagster.errors import FlowapiPermanentError
+from autoflow_dagster.errors import AutoflowError, FlowapiPermanentError
 from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
-from autoflow_dagster.jobs import run_tags
-from autoflow_dagster.ledger import launched_before, read_histories, report_asset_keys
-from autoflow_dagster.naming import TAG_ATTEMPT, run_key
+from autoflow_dagster.ledger import queued_runs, read_histories
 from autoflow_dagster.planning import (
     ConfigPlan,
     PlannedDate,
+    State,
     plan_config,
     requestable,
     share_out,
 )
-from autoflow_dagster.run_values import TAG_MISSING_DATES
-from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
+from autoflow_dagster.run_requests import add_partitions, build_run_requests
+from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings, redact
+from autoflow_dagster.site import SiteOptions, record_plan
 from autoflow_dagster.wording import config_lines, next_check_text
-from autoflow_dagster.workflows import WorkflowDefinitions
+from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
 SENSOR_NAME = "available_dates_sensor"
 TOKEN_WARNING_PERIOD = timedelta(days=7)
+
+QUEUED_PORTIONS = 5
+"""Portions of requests that wait in Dagster's queue, at most; the rest of a backlog waits here."""
 
 
 def build_sensor(
@@ -44,7 +47,7 @@ def build_sensor(
     jobs : sequence of jobs
         The configs' jobs.
     """
-    last_answer: dict[str, AvailableDates] = {}
+    memory = _Memory()
 
     @dg.sensor(
         name=SENSOR_NAME,
@@ -55,8 +58,8 @@ def build_sensor(
     )
     def available_dates_sensor(
         context: dg.SensorEvaluationContext,
-    ) -> dg.SensorResult | dg.SkipReason:
-        return _Tick(context, definitions, settings, last_answer).evaluate()
+    ) -> dg.SensorResult:
+        return _Tick(context, definitions, settings, memory).evaluate()
 
     return available_dates_sensor
 
@@ -73,6 +76,14 @@ def _description(definitions: WorkflowDefinitions) -> str:
     )
 
 
+@dataclass
+class _Memory:
+    """What the process that evaluates ticks remembers between them; a restart loses it."""
+
+    available: AvailableDates | None = None
+    asked_at: datetime | None = None
+
+
 class _Tick:
     """One evaluation of the sensor."""
 
@@ -81,24 +92,25 @@ class _Tick:
         context: dg.SensorEvaluationContext,
         definitions: WorkflowDefinitions,
         settings: Settings,
-        last_answer: dict[str, AvailableDates],
+        memory: _Memory,
     ) -> None:
         self.context = context
         self.definitions = definitions
         self.settings = settings
-        self.last_answer = last_answer
+        self.memory = memory
         self.observations: Sequence[dg.AssetObservation] = ()
+        self.troubles: dict[str, Exception] = {}
         self.now = datetime.now(UTC)
         self.cursor = check_schedule.begin_tick(CheckCursor.from_json(context.cursor), self.now)
 
-    def evaluate(self) -> dg.SensorResult | dg.SkipReason:
-        """Check, hand out more of a backlog, or say when the next check is."""
+    def evaluate(self) -> dg.SensorResult:
+        """Check, go on with the last check, or say when the next one is."""
         if check_schedule.is_check_due(self.cursor, self.definitions, self.now):
-            return self._request(self._ask_flowapi(), self.now)
+            return self._check(self._ask_flowapi())
         if self.cursor.has_backlog and self.cursor.check_started_at:
-            if (available := self._available_for_backlog()) is not None:
-                return self._request(available, self.cursor.check_started_at)
-            return self._skip("More due dates are requested at one of the next ticks.")
+            return self._hand_out_more(self.cursor.check_started_at)
+        if self.cursor.has_trouble and self.cursor.check_started_at and self._may_ask():
+            return self._request(self._ask_flowapi(), self.cursor.check_started_at, self.cursor)
         return self._skip("")
 
     def _skip(self, text: str) -> dg.SensorResult:
@@ -111,73 +123,175 @@ class _Tick:
         )
         return next_check_text(following)
 
+    def _may_ask(self) -> bool:
+        """Return whether FlowAPI was asked last, in vain or not, at least a minute ago."""
+        asked = CheckCursor(polled_at=self.memory.asked_at)
+        return check_schedule.may_poll(asked, self.now) and check_schedule.may_poll(
+            self.cursor, self.now
+        )
+
     def _ask_flowapi(self) -> AvailableDates:
+        self.memory.asked_at = self.now
+        before = self.memory.available
         available = fetch_with(self.settings)
-        self.observations = observations(available, self.last_answer.get("available"))
-        self.last_answer["available"] = available
+        # What has not changed since is not observed again: a check may happen every minute, for
+        # years.
+        changed = {
+            name: dates
+            for name, dates in available.items()
+            if before is None or dates != before.get(name)
+        }
+        self.observations = observations(changed, before)
+        self.memory.available = available
         self.cursor = dataclasses.replace(self.cursor, polled_at=self.now)
         return available
 
-    def _available_for_backlog(self) -> AvailableDates | None:
-        """Return available dates, asking FlowAPI at most once a minute; None when it is too soon."""
-        if check_schedule.may_poll(self.cursor, self.now):
-            return self._ask_flowapi()
-        return self.last_answer.get("available")
+    def _check(self, available: AvailableDates) -> dg.SensorResult:
+        checked = check_schedule.after_check(
+            self.cursor, self.definitions, self.now, has_backlog=False
+        )
+        return self._request(available, self.now, checked)
 
-    def _request(self, available: AvailableDates, check_started_at: datetime) -> dg.SensorResult:
-        """Plan every config, request what is due, and say what was found."""
-        configs = self.definitions.configs
-        histories = read_histories(self.context.instance, configs)
-        plans = [plan_config(c, available, histories[c.name], self.now) for c in configs]
+    def _hand_out_more(self, check_started_at: datetime) -> dg.SensorResult:
+        """Request more due dates of the last check, with the answer that FlowAPI gave it."""
+        if (queued := self._queued_runs()) > self._queue_limit:
+            return self._skip(f"{queued} runs are queued; more are requested when fewer are.")
+        available = self.memory.available
+        if available is None:  # this process was started after the check
+            if not self._may_ask():
+                return self._skip("More due dates are requested at one of the next ticks.")
+            available = self._ask_flowapi()
+        return self._request(available, check_started_at, self.cursor)
+
+    @property
+    def _queue_limit(self) -> int:
+        """Most queued runs at which a tick requests more.
+
+        Dagster looks at each of them every few seconds, and who comes last waits for all others.
+        """
+        return (QUEUED_PORTIONS - 1) * self.settings.run_requests_per_tick
+
+    def _queued_runs(self) -> int:
+        names = [config.name for config in self.definitions.configs]
+        return queued_runs(self.context.instance, names)
+
+    def _request(
+        self, available: AvailableDates, check_started_at: datetime, cursor: CheckCursor
+    ) -> dg.SensorResult:
+        """Plan every config, request what is due, and say what was found.
+
+        Parameters
+        ----------
+        check_started_at : datetime
+            Start of the check that this tick is, or belongs to.
+        cursor : CheckCursor
+            What the next tick is to know, but for what was left to it.
+        """
+        plans = self._plans(available)
+        self._tell_site(plans)
         due = [requestable(plan, check_started_at) for plan in plans]
-        chosen = share_out(due, self.settings.run_requests_per_tick)
-        requested = [[date for i, date in chosen if i == index] for index in range(len(plans))]
-        is_new_check = check_started_at == self.now
-        has_backlog = sum(map(len, due)) > len(chosen)
-        if is_new_check:
-            cursor = check_schedule.after_check(
-                self.cursor, self.definitions, self.now, has_backlog
+        is_full = self._queued_runs() > self._queue_limit
+        chosen = share_out(
+            due,
+            0 if is_full else self.settings.run_requests_per_tick,
+            running=[plan.counts[State.RUNNING] for plan in plans],
+        )
+        requests: list[dg.RunRequest] = []
+        requested = []
+        for index, plan in enumerate(plans):
+            made = self._run_requests(plan, [date for i, date in chosen if i == index])
+            requests += made
+            requested.append(len(made))
+        cursor = dataclasses.replace(
+            cursor,
+            has_backlog=sum(map(len, due)) > len(chosen),
+            has_trouble=bool(self.troubles),
+        )
+        return self._result(requests, self._lines(plans, requested, cursor), cursor)
+
+    def _plans(self, available: AvailableDates) -> list[ConfigPlan]:
+        """Return the plans of the configs that can be planned, with their partitions added.
+
+        Raises
+        ------
+        AutoflowError
+            When there are configs and none can be planned.
+        """
+        configs = self.definitions.configs
+        histories = read_histories(self.context.instance, configs, self._note_trouble)
+        plans = []
+        for config in configs:
+            if config.name not in histories:
+                continue
+            try:
+                plan = plan_config(config, available, histories[config.name], self.now)
+                add_partitions(self.context.instance, plan)
+            except Exception as error:  # whatever it is, the other configs go on
+                self._note_trouble(config, error)
+            else:
+                plans.append(plan)
+        if configs and not plans:
+            raise AutoflowError(
+                "No workflow config can be checked", "\n".join(self._trouble_lines())
             )
-        else:
-            cursor = dataclasses.replace(self.cursor, has_backlog=has_backlog)
-        return self._result(plans, requested, cursor)
+        return plans
+
+    def _note_trouble(self, config: WorkflowConfig, error: Exception) -> None:
+        self.troubles[config.name] = error
+
+    def _run_requests(self, plan: ConfigPlan, dates: Sequence[PlannedDate]) -> list[dg.RunRequest]:
+        try:
+            return build_run_requests(self.context.instance, plan, dates, self.settings.outputs_dir)
+        except Exception as error:  # as in _plans
+            self._note_trouble(plan.config, error)
+            return []
 
     def _result(
-        self,
-        plans: Sequence[ConfigPlan],
-        requested: Sequence[Sequence[PlannedDate]],
-        cursor: CheckCursor,
+        self, requests: Sequence[dg.RunRequest], lines: Sequence[str], cursor: CheckCursor
     ) -> dg.SensorResult:
-        run_requests = [
-            request
-            for plan, dates in zip(plans, requested, strict=True)
-            for request in self._run_requests(plan, dates)
-        ]
-        lines = self._lines(plans, requested, cursor)
-        for line in lines:
-            self.context.log.info(line)
+        if requests:
+            # A tick with requests has no skip reason; without, the log would only repeat it, in a
+            # file that Dagster never deletes.
+            for line in lines:
+                self.context.log.info(line)
         return dg.SensorResult(
-            run_requests=run_requests,
-            skip_reason=None if run_requests else dg.SkipReason("\n".join(lines)),
-            dynamic_partitions_requests=self._new_partitions(plans),
+            run_requests=requests,
+            skip_reason=None if requests else dg.SkipReason("\n".join(lines)),
             asset_events=self.observations,
             cursor=cursor.to_json(),
         )
 
+    def _tell_site(self, plans: Sequence[ConfigPlan]) -> None:
+        """Let the site of reports say what waits; its trouble is not the sensor's."""
+        options = SiteOptions(base_url=self.settings.reports_url or "")
+        try:
+            record_plan(self.settings.outputs_dir, plans, options)
+        except (AutoflowError, OSError) as error:
+            self.context.log.warning(f"The site of reports could not be written: {error}")
+
     def _lines(
-        self,
-        plans: Sequence[ConfigPlan],
-        requested: Sequence[Sequence[PlannedDate]],
-        cursor: CheckCursor,
+        self, plans: Sequence[ConfigPlan], requested: Sequence[int], cursor: CheckCursor
     ) -> list[str]:
         lines = self._token_warnings()
-        for plan, dates in zip(plans, requested, strict=True):
-            lines += config_lines(plan, len(dates))
-        if not plans:
+        for plan, number in zip(plans, requested, strict=True):
+            lines += config_lines(plan, number)
+        lines += self._trouble_lines()
+        if not self.definitions.configs:
             lines.append("workflows.yml has no workflow configs: there is nothing to run.")
         if cursor.has_backlog:
             lines.append("More due dates follow at the next ticks.")
         return [*lines, self._next_check_text(cursor)]
+
+    def _trouble_lines(self) -> list[str]:
+        secrets = self.settings.secret_values()
+        return [
+            redact(
+                f"{name}: cannot be checked ({type(error).__name__}: {error}). "
+                "It is tried again in a minute; the others are not affected.",
+                secrets,
+            )
+            for name, error in self.troubles.items()
+        ]
 
     def _token_warnings(self) -> list[str]:
         token = self.settings.secret(FLOWAPI_TOKEN)
@@ -193,41 +307,3 @@ class _Tick:
         )
         self.context.log.warning(text)
         return [text]
-
-    def _run_requests(self, plan: ConfigPlan, dates: Sequence[PlannedDate]) -> list[dg.RunRequest]:
-        hashes = [planned.parameters_hash for planned in dates if planned.parameters_hash]
-        launched = launched_before(self.context.instance, plan.config.name, hashes)
-        return [self._run_request(plan, planned, launched) for planned in dates]
-
-    def _run_request(
-        self, plan: ConfigPlan, planned: PlannedDate, launched: Mapping[str, int]
-    ) -> dg.RunRequest:
-        config, day = plan.config, planned.reference_date
-        params_hash = planned.parameters_hash or ""
-        attempt = launched.get(params_hash, 0) + 1
-        tags = run_tags(config, day) | {TAG_ATTEMPT: str(attempt)}
-        if config.min_available < 1 or config.max_gap is not None:
-            tags[TAG_MISSING_DATES] = json.dumps([d.isoformat() for d in planned.missing_dates])
-        return dg.RunRequest(
-            job_name=config.name,
-            partition_key=day.isoformat(),
-            run_key=run_key(config.name, day, params_hash, attempt),
-            tags=tags,
-            # A report that failed is made again alone; a notebook that failed runs again with all
-            # the others, because the fault may lie in what they handed on.
-            asset_selection=report_asset_keys(config.name, config.workflow)
-            if plan.lacks_reports_only(planned)
-            else None,
-        )
-
-    def _new_partitions(
-        self, plans: Sequence[ConfigPlan]
-    ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-        """Add the reference dates whose stencil is satisfied now."""
-        requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
-        for plan in plans:
-            known = set(self.context.instance.get_dynamic_partitions(plan.config.name))
-            new = [key for day in plan.satisfied if (key := day.isoformat()) not in known]
-            if new:
-                requests.append(dg.AddDynamicPartitionsRequest(plan.config.name, new))
-        return requests

@@ -181,6 +181,12 @@ class Settings:
     report_author: str = _setting(
         "AUTOFLOW_REPORT_AUTHOR", "", str, "Author in the properties of reports."
     )
+    reports_url: str | None = _setting(
+        "AUTOFLOW_REPORTS_URL",
+        None,
+        _http_url,
+        "Address at which readers find the site of reports; report assets link to it.",
+    )
     kernel_env: tuple[str, ...] = _setting(
         "AUTOFLOW_KERNEL_ENV",
         (),

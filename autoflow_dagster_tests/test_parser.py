@@ -296,6 +296,35 @@ def test_no_file_raises_anything_but_our_error(chance: random.Random) -> None:
         assert isinstance(parse_workflows("\n".join(lines)), WorkflowDefinitions)
 
 
+HEAD = (
+    "workflows:\n  - {name: flows, notebooks: {run: {filename: run.ipynb}}}\n"
+    "available_dates_sensor:\n  schedule: null\n  workflows:\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "".join(f"    - {{workflow_name: flows{n}x}}\n" for n in range(3000)),
+        HEAD + "    - {workflow_name: flows}\n" * 3000,
+        HEAD + "    - {workflow_name: flows, earliest_date: 2016-02-30, every: x}\n" * 3000,
+        HEAD.replace("flows", "f" * 100_000) + "    - 5\n" * 3000,
+        "x-a: &a\n"
+        + "".join(f"  k{n}: {{a: 1}}\n" for n in range(3000))
+        + "x-b:\n  <<: *a\n"
+        + "".join(f"  k{n}: {{a: 2}}\n" for n in range(3000)),
+        "workflows: []\n" * 10_000,
+    ],
+    ids=["unknown names", "repeated", "broken dates", "long name", "merges", "duplicate keys"],
+)
+def test_thousands_of_mistakes_are_told_promptly(text: str):
+    """The time grows with the number of mistakes, not with its square; lines stay short."""
+    started = time.process_time()
+    lines = problems_of(text)
+    assert time.process_time() - started < 5
+    assert all(len(line) < 2000 for line in lines)
+
+
 @settings(deadline=None, max_examples=150)
 @given(st.text(max_size=60))
 def test_no_text_raises_anything_but_our_error(text: str) -> None:

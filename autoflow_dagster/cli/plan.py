@@ -170,7 +170,8 @@ def _rows(plan: ConfigPlan, show_all: bool) -> Iterator[tuple[Any, ...]]:
         first, last = dates[0], dates[-1]
         what = Text(_words(state), style=_STYLES.get(state, ""))
         if len(dates) > 1:
-            yield f"{first.reference_date} to {last.reference_date}", what, "", f"{len(dates)} dates"
+            what.append(f", {len(dates)} dates")
+            yield f"{first.reference_date} to {last.reference_date}", what, "", ""
         else:
             yield first.reference_date.isoformat(), what, _ranges(first), _remark(first)
 

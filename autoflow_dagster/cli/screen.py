@@ -39,9 +39,6 @@ def print_table(
     from rich.table import Table
 
     table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD if sys.stdout.isatty() else None,
         pad_edge=False,
         show_edge=False,
@@ -53,6 +50,7 @@ def print_table(
         )
     for row in rows:
         table.add_row(*row)
+    click.secho(title, bold=True)
     screen = console()
     with screen.capture() as capture:
         screen.print(table)

@@ -6,6 +6,7 @@ waiting is decided elsewhere, and reports are made elsewhere. Nothing here knows
 """
 
 from autoflow_dagster.site.app import build_app
+from autoflow_dagster.site.links import date_url
 from autoflow_dagster.site.options import SiteOptions
 from autoflow_dagster.site.rebuild import needs_rebuild, rebuild, records_on_disk
 from autoflow_dagster.site.records import DateRecord, Document, SiteError
@@ -21,6 +22,7 @@ __all__ = [
     "SiteServer",
     "SiteState",
     "build_app",
+    "date_url",
     "needs_rebuild",
     "rebuild",
     "record_plan",

@@ -157,7 +157,8 @@ class Shelf:
             size = (self.outputs / path).stat().st_size
         except OSError:
             return None
-        return FileLink(label, self.link(path), size_name(size), f"{label}: {about}")
+        shown = size_name(size)
+        return FileLink(label, self.link(path), shown, f"{label} {shown}: {about}")
 
     def _notebook(
         self, document: Document, when: str

@@ -72,7 +72,7 @@ def _href(target: str, options: SiteOptions, fragment: str = "") -> str:
     """Return a link to a file: a whole address when that is known, else from the feed's own."""
     if not options.base_url:
         return links.relative(links.FEED, target, fragment)
-    return options.base_url.rstrip("/") + "/" + links.relative("", target, fragment)
+    return links.public_url(options.base_url, target, fragment)
 
 
 def _address(*parts: str) -> str:

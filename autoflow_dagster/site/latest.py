@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from autoflow_dagster.outputs import temporary_beside
 from autoflow_dagster.site import links
-from autoflow_dagster.site.records import DateRecord
+from autoflow_dagster.site.records import DateRecord, Entry
+from autoflow_dagster.site.states import SiteState
 from autoflow_dagster.site.summaries import Summary
 
 
@@ -27,6 +29,18 @@ def update_latest(outputs: Path, summary: Summary, record: DateRecord) -> None:
             with contextlib.suppress(FileNotFoundError):
                 put_in_place(outputs / path, outputs / link)
                 summary.latest[link] = (path, record.order)
+
+
+def restore_latest(
+    outputs: Path, summary: Summary, months: Mapping[str, Mapping[str, Entry]]
+) -> None:
+    """Point the stable names of a config at the latest of all its reports. Changes the summary."""
+    for month in sorted(months, reverse=True):
+        entries = sorted(months[month].values(), key=lambda e: e.current.order, reverse=True)
+        for entry in entries:
+            for record in entry.attempts:
+                if record.state is SiteState.DONE:
+                    update_latest(outputs, summary, record)
 
 
 def put_in_place(source: Path, link: Path) -> None:

@@ -115,3 +115,33 @@ def relative(page: str, target: str, fragment: str = "") -> str:
     """
     path = quote(posixpath.relpath(target, posixpath.dirname(page) or "."))
     return f"{path}#{quote(fragment)}" if fragment else path
+
+
+def public_url(base_url: str, target: str, fragment: str = "") -> str:
+    """Return the address of a file.
+
+    Parameters
+    ----------
+    base_url : str
+        Address of the outputs directory as readers see it, with or without a slash at its end.
+
+    Examples
+    --------
+    >>> public_url("https://example.org/reports", "site/feed.xml")
+    'https://example.org/reports/site/feed.xml'
+    """
+    return f"{base_url.rstrip('/')}/{relative('', target, fragment)}"
+
+
+def date_url(base_url: str, config: str, reference_date: date | None) -> str:
+    """Return the address of a date's entry on the site; without a date that of the config.
+
+    Examples
+    --------
+    >>> date_url("https://example.org", "flows", date(2016, 1, 7))
+    'https://example.org/site/configs/flows/2016-01.html#d2016-01-07'
+    """
+    if reference_date is None:
+        return public_url(base_url, config_page(config))
+    page = month_page(config, month_of(reference_date))
+    return public_url(base_url, page, anchor(reference_date.isoformat()))

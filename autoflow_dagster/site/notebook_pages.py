@@ -5,8 +5,11 @@ A page of its own with the style inside, made once. Reports, for readers, are ma
 
 from __future__ import annotations
 
+import functools
+import html
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ from autoflow_dagster.site.templating import TEMPLATES, render
 
 logger = logging.getLogger(__name__)
 
+_exporting = threading.Lock()
+"""The exporter keeps what belongs to one notebook: its formulas, the language of its code."""
+
 LARGEST_NOTEBOOK_BYTES = 40_000_000
 """A larger one has no page: no browser is glad of it, and making it would take minutes."""
 
@@ -28,7 +34,18 @@ _ACTIVE_TAGS = (
 _HARMLESS_TARGET = re.compile(
     r"\s*(?:https?:|mailto:|#|data:image/|[^:\s]*(?:[/?#]|$))", re.IGNORECASE
 )
-_TARGETS = ("href", "src", "action", "formaction", "xlink:href", "data", "poster", "background")
+_TARGETS = (
+    "href",
+    "src",
+    "action",
+    "formaction",
+    "xlink:href",
+    "data",
+    "poster",
+    "background",
+    "srcset",
+    "ping",
+)
 _SHOWABLE = (
     "text/html", "text/markdown", "text/plain", "text/latex", "image/svg+xml", "image/png",
     "image/jpeg",
@@ -96,33 +113,57 @@ def notebook_html(source: str, executed: str, title: str) -> str:
 
 def _body(notebook: Any) -> str:
     """Return the cells as HTML, with formulas in MathML."""
-    from jinja2 import pass_context
-    from nbconvert.exporters import HTMLExporter
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-
     formulas = Formulas()
     _make_showable(notebook, formulas)
+    with _exporting:
+        exporter = _exporter()
+        exporter.formulas = formulas
+        body, _ = exporter.from_notebook_node(notebook)
+    return formulas.put_into(harmless(body))
+
+
+@functools.cache
+def _exporter() -> Any:
+    """Return nbconvert's exporter; it compiles its templates once, which takes most of the time."""
+    from jinja2 import pass_context
+    from nbconvert.exporters import HTMLExporter
+    from nbconvert.filters.markdown_mistune import (
+        InvalidNotebook,
+        IPythonRenderer,
+        MarkdownWithMath,
+    )
 
     class Renderer(IPythonRenderer):
+        formulas: Formulas
+
         def block_math(self, body: str) -> str:
-            return formulas.mark(body, True)
+            return self.formulas.mark(body, True)
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            try:
+                return str(super().image(text, url, title))
+            except InvalidNotebook:  # names an attachment that it does not have
+                return f"<em>{html.escape(text)}</em>"
 
         def inline_math(self, body: str) -> str:
-            return formulas.mark(body, False)
+            if body != body.strip():  # from one sum of money to the next
+                return html.escape(f"${body}$")
+            return self.formulas.mark(body, False)
 
         def latex_environment(self, name: str, body: str) -> str:
-            return formulas.mark(rf"\begin{{{name}}}{body}\end{{{name}}}", True)
+            return self.formulas.mark(rf"\begin{{{name}}}{body}\end{{{name}}}", True)
 
     class Exporter(HTMLExporter):
+        formulas: Formulas
+
         @pass_context
         def markdown2html(self, context: Any, source: str) -> str:
             attachments = context.get("cell", {}).get("attachments", {})
             renderer = Renderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+            renderer.formulas = self.formulas
             return str(MarkdownWithMath(renderer=renderer).render(source))
 
-    exporter = Exporter(template_name="basic")  # type: ignore[no-untyped-call]
-    body, _ = exporter.from_notebook_node(notebook)
-    return formulas.put_into(harmless(body))
+    return Exporter(template_name="basic")  # type: ignore[no-untyped-call]
 
 
 def _make_showable(notebook: Any, formulas: Formulas) -> None:

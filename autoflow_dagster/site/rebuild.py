@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from autoflow_dagster.naming import json_value
 from autoflow_dagster.site import links
 from autoflow_dagster.site.found_files import NameOfConfig, found_files, records_of_files
-from autoflow_dagster.site.latest import update_latest
+from autoflow_dagster.site.latest import restore_latest
 from autoflow_dagster.site.options import SiteOptions
 from autoflow_dagster.site.records import DateRecord, Entry
-from autoflow_dagster.site.states import SiteState
 from autoflow_dagster.site.store import Month, Store
-from autoflow_dagster.site.summaries import Summary, letters_of, runs_of
+from autoflow_dagster.site.summaries import Summary, summary_of
 from autoflow_dagster.site.update import prepare_files, write_pages
 
 
@@ -86,12 +86,10 @@ def records_on_disk(
 def _all_known(store: Store, name_of_config: NameOfConfig | None) -> Iterator[DateRecord]:
     """Yield the records of the site, and those of files that it does not know."""
     known = set()
-    for summary in store.read_summaries():
-        for month in store.months(summary.config):
-            for entry in store.read_month(summary.config, month).values():
-                for record in entry.attempts:
-                    yield record
-                    known |= {document.executed for document in record.documents}
+    for entry in store.all_entries():
+        for record in entry.attempts:
+            yield record
+            known |= {document.executed for document in record.documents}
     unknown = (file for file in found_files(store.outputs) if file.executed not in known)
     yield from records_of_files(unknown, name_of_config)
 
@@ -99,24 +97,20 @@ def _all_known(store: Store, name_of_config: NameOfConfig | None) -> Iterator[Da
 def _restore(store: Store, config: str, records: list[DateRecord], before: Summary | None) -> None:
     """Write the months and the summary of a config from its records."""
     months: dict[str, Month] = defaultdict(dict)
-    summary = Summary(config, before.workflow if before else records[-1].workflow)
-    if before:
-        summary.description, summary.parameters = before.description, before.parameters
-        summary.is_retired = before.is_retired
     for record in sorted(records, key=lambda record: record.ended_at):
         entries = months[record.month]
         known = entries.get(record.key)
         entries[record.key] = known.with_attempt(record) if known else Entry((record,))
-        summary.add(record, entries[record.key])
-        if record.state is SiteState.DONE:
-            update_latest(store.outputs, summary, record)
-    notes = store.read_notes(config)
     for month in set(store.months(config)) - months.keys():
         store.remove_month(config, month)
-    for month in sorted(months.keys() | notes.months.keys()):
-        if month in months:
-            store.write_month(config, month, months[month])
-        summary.months[month] = letters_of(month, months[month], notes)
-        if runs := runs_of(months[month]):
-            summary.runs[month] = runs
+    for month, entries in months.items():
+        store.write_month(config, month, entries)
+    workflow = before.workflow if before else ""
+    summary = summary_of(config, workflow, months, store.read_notes(config))
+    if before:
+        summary.description, summary.parameters = before.description, before.parameters
+        summary.is_retired = before.is_retired
+    elif records:
+        summary.parameters = json_value(dict(max(records, key=lambda r: r.ended_at).parameters))
+    restore_latest(store.outputs, summary, months)
     store.write_summary(summary)

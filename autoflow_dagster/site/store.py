@@ -13,9 +13,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from autoflow_dagster.outputs import temporary_beside, written_whole
 from autoflow_dagster.site import links
@@ -25,11 +25,14 @@ from autoflow_dagster.site.summaries import Summary
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LOCK = ".site.lock"
 """Beside the site, so that it outlives the site's deletion."""
 
 LOCK_TIMEOUT_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.02
+_MONTH_FILES = "[0-9]*-[0-9][0-9].json"
 
 Month = dict[str, Entry]
 """The entries of a month of a config, by date in ISO form or by run."""
@@ -76,20 +79,19 @@ class Store:
         finally:
             os.close(descriptor)  # which also unlocks
 
-    def summary_names(self) -> list[str]:
+    def config_directories(self) -> list[str]:
         """Return the names of the directories of configs, sorted."""
-        return sorted(path.parent.name for path in self.records.glob("*/summary.json"))
+        return sorted(path.name for path in self.records.glob("*/") if path.is_dir())
 
-    def read_summary(self, config: str, workflow: str = "") -> Summary:
-        """Return the summary of a config, a new one when there is none."""
-        value = self._read(self._path(config, "summary"))
-        return Summary.from_json(value) if value else Summary(config, workflow)
+    def read_summary(self, config: str) -> Summary | None:
+        """Return the summary of a config; None when there is none that can be read."""
+        return self._read(self._path(config, "summary"), Summary.from_json)
 
     def read_summaries(self) -> list[Summary]:
         """Return the summaries of all configs, by name."""
-        found = [self._read(self.records / n / "summary.json") for n in self.summary_names()]
-        summaries = [Summary.from_json(value) for value in found if value]
-        return sorted(summaries, key=lambda summary: summary.config.casefold())
+        paths = [self.records / name / "summary.json" for name in self.config_directories()]
+        found = [self._read(path, Summary.from_json) for path in paths]
+        return sorted(filter(None, found), key=lambda summary: summary.config.casefold())
 
     def write_summary(self, summary: Summary) -> None:
         """Keep a summary."""
@@ -97,11 +99,7 @@ class Store:
 
     def read_month(self, config: str, month: str) -> Month:
         """Return the entries of a month; none when it has none."""
-        value = self._read(self._path(config, month)) or {}
-        return {
-            key: Entry(tuple(record_from_json(record) for record in records))
-            for key, records in value.items()
-        }
+        return self._read(self._path(config, month), _month_from_json) or {}
 
     def write_month(self, config: str, month: str, entries: Month) -> None:
         """Keep the entries of a month."""
@@ -115,12 +113,17 @@ class Store:
     def months(self, config: str) -> list[str]:
         """Return the months of which there are records, ascending. Lists a directory."""
         directory = self.records / links.safe_name(config)
-        return sorted(path.stem for path in directory.glob("[0-9]*-[0-9][0-9].json"))
+        return sorted(path.stem for path in directory.glob(_MONTH_FILES))
+
+    def all_entries(self) -> Iterator[Entry]:
+        """Yield everything that is recorded. Reads all of it."""
+        for directory in self.config_directories():
+            for path in sorted((self.records / directory).glob(_MONTH_FILES)):
+                yield from (self._read(path, _month_from_json) or {}).values()
 
     def read_notes(self, config: str) -> PlanNotes:
         """Return what the last check said about a config."""
-        value = self._read(self._path(config, "plan"))
-        return PlanNotes.from_json(value) if value else PlanNotes()
+        return self._read(self._path(config, "plan"), PlanNotes.from_json) or PlanNotes()
 
     def write_notes(self, config: str, notes: PlanNotes) -> None:
         """Keep what a check said about a config."""
@@ -128,8 +131,8 @@ class Store:
 
     def read_pending(self) -> set[PageMonth]:
         """Return the months whose pages are still to be written."""
-        value = self._read(self.records / "pending.json") or {}
-        return {(config, month) for config, month in value.get("months", ())}
+        found = self._read(self.records / "pending.json", lambda value: value["months"])
+        return {(config, month) for config, month in found or ()}
 
     def write_pending(self, pending: Iterable[PageMonth]) -> None:
         """Keep which months' pages are still to be written."""
@@ -142,7 +145,7 @@ class Store:
 
     def read_facts(self) -> dict[str, Any]:
         """Return facts about the site as a whole; empty when there is no site yet."""
-        return self._read(self.records / "site.json") or {}
+        return self._read(self.records / "site.json", dict[str, Any]) or {}
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Keep facts about the site as a whole."""
@@ -169,19 +172,26 @@ class Store:
     def _path(self, config: str, name: str) -> Path:
         return self.records / links.safe_name(config) / f"{name}.json"
 
-    def _read(self, path: Path) -> Any:
-        """Return the content of a file of ours; None when it is absent or damaged."""
+    def _read(self, path: Path, convert: Callable[[Any], T]) -> T | None:
+        """Return what a file of ours says; None when it is absent, damaged or of another version."""
         try:
-            return json.loads(path.read_bytes())
+            return convert(json.loads(path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:
-            logger.warning("%s is damaged; the site goes on without it.", path)
+        except (ValueError, TypeError, LookupError, AttributeError, SiteError) as error:
+            logger.warning("%s is not readable (%s); the site goes on without it.", path, error)
             return None
 
     def _write(self, path: Path, value: Any) -> None:
         with written_whole(path) as temporary:
             temporary.write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
+
+
+def _month_from_json(value: Any) -> Month:
+    return {
+        key: Entry(tuple(record_from_json(record) for record in records))
+        for key, records in value.items()
+    }
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -152,3 +152,20 @@ def runs_of(entries: Mapping[str, Entry]) -> dict[str, int]:
     """Return how many runs without a reference date ended in which state."""
     states = [e.current.state.value for e in entries.values() if e.current.reference_date is None]
     return dict(Counter(states))
+
+
+def summary_of(
+    config: str, workflow: str, months: Mapping[str, Mapping[str, Entry]], notes: PlanNotes
+) -> Summary:
+    """Return the summary of a config from all that is recorded of it, but for its stable links."""
+    summary = Summary(config, workflow)
+    for month in sorted(months.keys() | notes.months.keys()):
+        entries = months.get(month, {})
+        summary.months[month] = letters_of(month, entries, notes)
+        if runs := runs_of(entries):
+            summary.runs[month] = runs
+        for entry in entries.values():
+            for record in reversed(entry.attempts):
+                summary.workflow = record.workflow
+                summary.add(record, entry)
+    return summary

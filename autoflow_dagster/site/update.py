@@ -14,14 +14,14 @@ from pathlib import Path
 from autoflow_dagster.naming import json_value
 from autoflow_dagster.planning import ConfigPlan
 from autoflow_dagster.site import links, plans
-from autoflow_dagster.site.latest import update_latest
+from autoflow_dagster.site.latest import restore_latest, update_latest
 from autoflow_dagster.site.options import SiteOptions
 from autoflow_dagster.site.pages import Pages
 from autoflow_dagster.site.plans import PlanNotes
 from autoflow_dagster.site.records import DateRecord, Entry
 from autoflow_dagster.site.states import SiteState
 from autoflow_dagster.site.store import PageMonth, Store
-from autoflow_dagster.site.summaries import Summary, letters_of, runs_of
+from autoflow_dagster.site.summaries import Summary, letters_of, runs_of, summary_of
 
 LAYOUT = 1
 """Raised when the pages of an earlier version have to be written anew."""
@@ -85,7 +85,7 @@ def take_in(store: Store, record: DateRecord) -> None:
     if record.reference_date and notes.forget(record.reference_date):
         store.write_notes(record.config, notes)
     store.write_month(record.config, record.month, entries)
-    summary = store.read_summary(record.config, record.workflow)
+    summary = summary_in(store, record.config, record.workflow)
     summary.workflow = record.workflow
     if record.reference_date is None or not summary.parameters:
         summary.parameters = json_value(dict(record.parameters))
@@ -97,6 +97,16 @@ def take_in(store: Store, record: DateRecord) -> None:
     if record.state is SiteState.DONE:
         update_latest(store.outputs, summary, record)
     store.write_summary(summary)
+
+
+def summary_in(store: Store, config: str, workflow: str) -> Summary:
+    """Return the summary of a config; a lost one is made again from the config's months."""
+    summary = store.read_summary(config)
+    if summary is None:
+        months = {month: store.read_month(config, month) for month in store.months(config)}
+        summary = summary_of(config, workflow, months, store.read_notes(config))
+        restore_latest(store.outputs, summary, months)
+    return summary
 
 
 def record_plan(
@@ -128,42 +138,50 @@ def record_plan(
     store = Store(outputs_dir)
     changed = [plan for plan in plans_of_check if _is_news(store, plan)]
     names = {plan.config.name for plan in plans_of_check}
-    retired = _retired(store, names) if names else []
-    if not changed and not retired and not store.read_pending() and store.read_facts():
+    if not changed and not _retired(store, names) and not _is_behind(store):
         return []
     with store.locked():
         months: set[PageMonth] = set()
         for plan in changed:
             months |= _take_in_plan(store, plan)
-        for config in retired:
-            summary = store.read_summary(config)
+        retired = _retired(store, names)
+        for summary in retired:
             summary.is_retired = True
             store.write_summary(summary)
-        # Of what has changed in many months, some is written now; the configs' own pages all are.
-        own_pages = {(name, "") for name in {*retired, *(plan.config.name for plan in changed)}}
+        # Pages of months may have to wait for later calls; the configs' own pages do not.
+        own_pages = {(plan.config.name, "") for plan in changed}
+        own_pages |= {(summary.config, "") for summary in retired}
         return _write(store, options, own_pages, pending=months)
 
 
 def _is_news(store: Store, plan: ConfigPlan) -> bool:
-    if store.read_notes(plan.config.name).fingerprint != plans.fingerprint(plan):
+    summary = store.read_summary(plan.config.name)
+    if summary is None or summary.is_retired:
         return True
-    return store.read_summary(plan.config.name).is_retired
+    return store.read_notes(plan.config.name).fingerprint != plans.fingerprint(plan)
 
 
-def _retired(store: Store, names: Collection[str]) -> list[str]:
+def _retired(store: Store, names: Collection[str]) -> list[Summary]:
     """Return the configs that have had reference dates and are not planned any more."""
+    if not names:
+        return []
     return [
-        summary.config
+        summary
         for summary in store.read_summaries()
         if summary.config not in names and summary.months and not summary.is_retired
     ]
+
+
+def _is_behind(store: Store) -> bool:
+    """Return whether pages are still to be written, or are those of another version."""
+    return store.read_facts().get("layout") != LAYOUT or bool(store.read_pending())
 
 
 def _take_in_plan(store: Store, plan: ConfigPlan) -> set[PageMonth]:
     """Keep what a plan says; return the months about which it says something new."""
     config = plan.config.name
     before, notes = store.read_notes(config), plans.notes_of(plan)
-    summary = store.read_summary(config, plan.config.workflow.name)
+    summary = summary_in(store, config, plan.config.workflow.name)
     summary.workflow = plan.config.workflow.name
     summary.parameters = json_value(dict(plan.config.parameters))
     summary.description = plan.config.description or plan.config.workflow.description or ""

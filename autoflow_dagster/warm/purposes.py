@@ -14,6 +14,9 @@ _NO_ALLOCATOR_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _INLINE_BACKEND = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 """What ipykernel sets before a notebook can import matplotlib."""
 
+_HAS_PARENT = {"JPY_PARENT_PID": str(os.getpid())}
+"""Read when ipykernel is imported, and only for whether there is a parent process to watch."""
+
 _POLLER = "ParentPollerUnix"
 """Class in `ipykernel.kernelapp` of the thread that ends a kernel when its parent process ends."""
 
@@ -127,7 +130,7 @@ KERNELS = Purpose(
     modules=("ipykernel.kernelapp",),
     later=(),
     learns=True,
-    variables={**_NO_ALLOCATOR_THREAD, **_INLINE_BACKEND},
+    variables={**_NO_ALLOCATOR_THREAD, **_INLINE_BACKEND, **_HAS_PARENT},
     process_name="autoflow-kernel",
     in_child=_end_with_client,
     obstacle=_kernel_obstacle,

@@ -1,0 +1,93 @@
+"""What the sensor asks of Dagster: the partitions of a config's job, and runs of its due dates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from autoflow_dagster.jobs import run_tags
+from autoflow_dagster.ledger import (
+    last_attempts,
+    latest_output,
+    notebook_asset_key,
+    report_asset_keys,
+)
+from autoflow_dagster.naming import TAG_ATTEMPT, run_key
+from autoflow_dagster.planning import ConfigPlan, PlannedDate
+from autoflow_dagster.run_values import TAG_MISSING_DATES
+from autoflow_dagster.workflows import WorkflowConfig
+
+PARTITIONS_PER_QUERY = 500
+
+
+def add_partitions(instance: DagsterInstance, plan: ConfigPlan) -> None:
+    """Add the reference dates whose stencil is satisfied to the partitions of the config's job.
+
+    Done here rather than asked for in the tick's result: the daemon looks every partition up by
+    itself, which takes minutes for the years of a first check.
+    """
+    name = plan.config.name
+    known = set(instance.get_dynamic_partitions(name))
+    new = [key for day in plan.satisfied if (key := day.isoformat()) not in known]
+    for start in range(0, len(new), PARTITIONS_PER_QUERY):
+        instance.add_dynamic_partitions(name, new[start : start + PARTITIONS_PER_QUERY])
+
+
+def build_run_requests(
+    instance: DagsterInstance, plan: ConfigPlan, dates: Sequence[PlannedDate], outputs_dir: Path
+) -> list[dg.RunRequest]:
+    """Return the requests for due dates of one config.
+
+    Parameters
+    ----------
+    outputs_dir : Path
+        Where executed notebooks are looked for when only reports are missing.
+    """
+    hashes = [planned.parameters_hash for planned in dates if planned.parameters_hash]
+    attempts = last_attempts(instance, plan.config.name, hashes)
+    requests = []
+    for planned in dates:
+        number = attempts.get(planned.parameters_hash or "", 0) + 1
+        reports_alone = plan.lacks_reports_only(planned) and _has_notebooks(
+            instance, plan.config, planned.reference_date, outputs_dir
+        )
+        requests.append(_run_request(plan.config, planned, number, reports_alone))
+    return requests
+
+
+def _has_notebooks(
+    instance: DagsterInstance, config: WorkflowConfig, day: date, outputs_dir: Path
+) -> bool:
+    """Return whether the executed notebooks that reports are made from are still there."""
+    for notebook in config.workflow.notebooks.values():
+        if notebook.output is None:
+            continue
+        key = notebook_asset_key(config.name, notebook.key)
+        found = latest_output(instance, key, day.isoformat(), outputs_dir)
+        # Without data there is neither a notebook to look for nor a report to make.
+        if found is None or (found.path is not None and not found.path.exists()):
+            return False
+    return True
+
+
+def _run_request(
+    config: WorkflowConfig, planned: PlannedDate, attempt: int, reports_alone: bool
+) -> dg.RunRequest:
+    day, params_hash = planned.reference_date, planned.parameters_hash or ""
+    tags = run_tags(config, day) | {TAG_ATTEMPT: str(attempt)}
+    if config.min_available < 1 or config.max_gap is not None:
+        tags[TAG_MISSING_DATES] = json.dumps([d.isoformat() for d in planned.missing_dates])
+    return dg.RunRequest(
+        job_name=config.name,
+        partition_key=day.isoformat(),
+        run_key=run_key(config.name, day, params_hash, attempt),
+        tags=tags,
+        # A report that failed is made again alone; a notebook that failed runs again with all
+        # the others, because the fault may lie in what they handed on.
+        asset_selection=report_asset_keys(config.name, config.workflow) if reports_alone else None,
+    )
