@@ -66,7 +66,8 @@ def postgres_url(settings: Settings) -> str | None:
         )
     scheme_free = settings.db_uri.split("://", 1)[1]
     password = quote(settings.secret(DB_PASSWORD) or "", safe="")
-    return f"postgresql://{scheme_free.replace('{}', password, 1)}"
+    # With the driver that dagster-postgres brings; SQLAlchemy 2.1 would take another by itself.
+    return f"postgresql+psycopg2://{scheme_free.replace('{}', password, 1)}"
 
 
 def service_environment(home: Path, settings: Settings) -> Mapping[str, str]:

@@ -58,11 +58,12 @@ def kernel_manager_class(
         async def start_kernel(self, **kw: Any) -> None:
             if environment is not None:
                 kw.setdefault("env", dict(environment))
-            is_ordinary = "kernel_provisioner" not in self.kernel_spec.metadata
+            spec = self.kernel_spec
+            is_ordinary = spec is not None and "kernel_provisioner" not in spec.metadata
             if server is not None and self.provisioner is None and is_ordinary:
                 self.kernel_id = self.kernel_id or str(uuid.uuid4())
                 self.provisioner = WarmProvisioner(
-                    kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+                    kernel_id=self.kernel_id, kernel_spec=spec, parent=self
                 )
                 self.provisioner.server = server
             await super().start_kernel(**kw)

@@ -90,7 +90,10 @@ class Structure:
     @cached_property
     def workflow_names(self) -> dict[str, int]:
         """Index by name of all workflows; the first one of each name."""
-        return {name: index for index, name in reversed(self.all_workflow_names)}
+        names: dict[str, int] = {}
+        for index, name in self.all_workflow_names:
+            names.setdefault(name, index)
+        return names
 
     def configs_of(self, workflow_name: str) -> dict[int, ConfigModel]:
         """Return the configs that run a workflow, by index."""

@@ -26,6 +26,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from autoflow_dagster.instance_home import export_database, prepare_home, service_environment
 from autoflow_dagster.ledger import UNFINISHED
+from autoflow_dagster.sensors import SENSOR_NAME
 from autoflow_dagster.service import Child, Service
 from autoflow_dagster.settings import Settings
 from autoflow_dagster_tests.conftest import wait_for, write_notebook
@@ -254,7 +255,8 @@ class Deployment:
 
     def ticks(self) -> list[Any]:
         """Return the sensor's ticks, newest first."""
-        [state] = self.instance.all_instigator_state()
+        states = self.instance.all_instigator_state()
+        state = next(state for state in states if state.instigator_name == SENSOR_NAME)
         return list(self.instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
     def checks_since(self, then: datetime) -> int:

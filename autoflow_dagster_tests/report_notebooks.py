@@ -95,7 +95,7 @@ def dataframe(rows: int, columns: int = 3) -> str:
     return (
         "<div><style scoped>.dataframe tbody tr th {vertical-align: top;}</style>"
         f'<table border="1" class="dataframe"><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table><p>{rows} rows × {columns} columns</p></div>"
+        f"<tbody>{body}</tbody></table><p>{rows} rows \u00d7 {columns} columns</p></div>"
     )
 
 

@@ -116,38 +116,53 @@ def days_from(first: date, number: int) -> list[date]:
     return [first + timedelta(days=count) for count in range(number)]
 
 
+HOSTILE = "<script>document.title='taken'</script>&amp; \u0645\u0631\u062d\u0628\u0627 \"'"
+"""A name as data may have it."""
+
+FAILED_DAY = date(2016, 1, 8)
+NO_DATA_DAY = date(2016, 1, 6)
+RETRIED_DAY = date(2016, 1, 7)
+GAP = (date(2016, 1, 11), date(2016, 1, 12))
+"""Days that FlowAPI does not have."""
+
+ERROR = "Notebook flows_report.ipynb stopped at cell 4: ValueError: <no> rows\n  Cell:\n    1/0"
+
+
 def write_sample(outputs: Path) -> None:
-    """Write a site that has some of everything: 3 configs, all states, attempts, runs by hand."""
+    """Write a site that has some of everything.
+
+    Config "flows" has run from 2016-01-04 to 2016-01-09, with one failed date, one without data and
+    one that succeeded at the second attempt; dates wait, and the rest of 40 days is to do. Config
+    "commuting" has not run, and its texts are hostile. Workflow "by_hand" has run once.
+    """
     flows = config(stencil=(-2, -1, 0), parameters={"aggregation_unit": "admin3"}, max_attempts=2)
-    commuting = config(
-        "commuting", parameters={"window": 28, "label": "<b>&amp; \u0645\u0631\u062d\u0628\u0627"}
+    commuting = config("commuting", parameters={"label": HOSTILE}, description=HOSTILE)
+    available = [day for day in days_from(date(2015, 12, 28), 40) if day not in GAP]
+    hashes = {p.reference_date: p.parameters_hash or "" for p in plan(flows, available).dates}
+    ran = days_from(date(2016, 1, 4), 6)
+    for number, day in enumerate(ran):
+        _run(outputs, day, ENDED + timedelta(minutes=number), hashes[day])
+    files = document(outputs, "by_hand__x_0123456789abcdef0123456789abcdef__20260202T100000Z")
+    record_run(
+        outputs,
+        record(None, documents=(files,), config="by_hand", workflow=HOSTILE, run_id="r1"),
     )
-    available = [d for d in days_from(date(2015, 12, 30), 42) if d.day not in (20, 21)]
-    failed = date(2016, 1, 18)
-    hash_of = {p.reference_date: p.parameters_hash for p in plan(flows, available).dates}
-    for number, day in enumerate(days_from(date(2016, 1, 1), 19)):
-        stem = f"flows_report__flows_{day}_{number:032x}__20260201T0930{number:02}Z"
-        moment = ENDED + timedelta(minutes=number)
-        fields = {"ended_at": moment, "parameters_hash": hash_of[day] or ""}
-        if day == failed:
-            text = (
-                "Notebook flows_report.ipynb stopped at cell 4: ValueError: no rows\n  Cell:\n    x"
-            )
-            record_run(outputs, record(day, SiteState.FAILED, error=text, **fields))
-        elif day.day == 10:
-            record_run(
-                outputs, record(day, SiteState.NO_DATA, error="No flows on this day.", **fields)
-            )
-        else:
-            documents = (document(outputs, stem),)
-            if day.day == 12:
-                early = {**fields, "ended_at": ENDED - timedelta(days=1), "run_id": "first-attempt"}
-                record_run(outputs, record(day, SiteState.FAILED, error="Kernel died", **early))
-            record_run(outputs, record(day, documents=documents, **fields))
-    hand = document(outputs, "by_hand__flows_0123456789abcdef0123456789abcdef__20260202T100000Z")
-    by_hand = {"config": "by_hand", "workflow": "By hand <script>alert(1)</script>", "run_id": "r1"}
-    record_run(outputs, record(None, documents=(hand,), **by_hand))
-    attempts = {(failed, hash_of[failed] or ""): [Attempt("a", ENDED), Attempt("b", ENDED)]}
-    ran = [day for day in hash_of if date(2016, 1, 1) <= day <= date(2016, 1, 19) and day != failed]
-    history = History(done={day: hash_of[day] or "" for day in ran}, attempts=attempts)
+    history = History(
+        done={day: hashes[day] for day in ran if day != FAILED_DAY},
+        attempts={(FAILED_DAY, hashes[FAILED_DAY]): [Attempt("a", ENDED), Attempt("b", ENDED)]},
+    )
     record_plan(outputs, [plan(flows, available, history), plan(commuting, available)])
+
+
+def _run(outputs: Path, day: date, ended_at: datetime, parameters_hash: str) -> None:
+    fields: dict[str, Any] = {"ended_at": ended_at, "parameters_hash": parameters_hash}
+    if day == FAILED_DAY:
+        record_run(outputs, record(day, SiteState.FAILED, error=ERROR, **fields))
+    elif day == NO_DATA_DAY:
+        record_run(outputs, record(day, SiteState.NO_DATA, error="No flows.", **fields))
+    else:
+        if day == RETRIED_DAY:
+            early = {**fields, "ended_at": ended_at - timedelta(days=1), "run_id": "early"}
+            record_run(outputs, record(day, SiteState.FAILED, error="Kernel died.", **early))
+        stem = f"flows_report__flows_{day}_{int(ended_at.timestamp()):032x}__20260201T093000Z"
+        record_run(outputs, record(day, documents=(document(outputs, stem),), **fields))

@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -70,6 +71,7 @@ def error_of(url: str, token: str = TOKEN, certificate: Path | None = None) -> F
     with pytest.raises(FlowapiError) as caught:
         fetch(url, token, certificate)
     assert time.monotonic() - started < TIMEOUT + SLACK
+    assert "flowapi" not in {thread.name for thread in threading.enumerate()}
     assert_without(token, caught.value)
     return caught.value
 
@@ -688,7 +690,6 @@ class TestFromSettings:
 
 def test_many_requests_leave_no_file_descriptors_or_threads() -> None:
     """A sensor asks for years."""
-    import threading
 
     def open_files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))

@@ -48,7 +48,7 @@ class TestDatabaseAddress:
         parts = urlsplit(url)
         assert unquote(parts.password or "") == PASSWORD
         assert (parts.scheme, parts.username, parts.hostname, parts.port, parts.path) == (
-            "postgresql",
+            "postgresql+psycopg2",
             "user",
             "db.example.org",
             5432,
@@ -57,7 +57,7 @@ class TestDatabaseAddress:
 
     def test_without_a_place_for_it_the_password_is_left_out(self) -> None:
         """The database may not want one."""
-        uri = "postgresql://user@db/autoflow"
+        uri = "postgresql+psycopg2://user@db/autoflow"
         environ = {"AUTOFLOW_DB_URI": uri, "AUTOFLOW_DB_PASSWORD": PASSWORD}
         assert postgres_url(settings_from(environ)) == uri
 

@@ -31,8 +31,9 @@ BANDS: Mapping[str, str] = {
         scraps service settings structure type_errors versions warm workflow_checks yaml_document
     """,
     "Dagster": """
-        assets build cdr_assets dagstermill_notebooks job_spec jobs ledger materialization
-        notebook_op progress report_op run_values scrap_metadata sensors site warm.run_launcher
+        assets backfills build cdr_assets dagstermill_notebooks job_spec jobs ledger
+        materialization notebook_op progress report_op run_requests run_values scrap_metadata
+        sensors site warm.run_launcher
     """,
     "entry points": "__main__ cli definitions",
 }

@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,12 +20,17 @@ from autoflow_dagster.assets import build_assets
 from autoflow_dagster.jobs import job_specs
 from autoflow_dagster.ledger import (
     DATA_VERSION_TAG,
+    FAILED_NOTEBOOK_METADATA,
+    NO_DATA_METADATA,
     PATH_METADATA,
+    LatestOutput,
     asset_keys,
+    failed_notebook,
     failure_text,
+    last_attempts,
     latest_output,
-    launched_before,
     notebook_asset_key,
+    queued_runs,
     read_histories,
     report_asset_key,
     report_asset_keys,
@@ -111,6 +115,7 @@ def add_run(
     day: date | str | None = DAY,
     params_hash: str | None = "HASH",
     config: str | None = "flows",
+    attempt: int | str | None = None,
     assets: tuple[dg.AssetKey, ...] | None = None,
 ) -> DagsterRun:
     """Record a run with the tags that the sensor and the jobs give it."""
@@ -118,6 +123,7 @@ def add_run(
         "dagster/partition": day and str(day),
         "autoflow/config": config,
         "autoflow/parameters_hash": params_hash,
+        "autoflow/attempt": attempt and str(attempt),
     }
     is_queued = status is DagsterRunStatus.QUEUED
     run = DagsterRun(
@@ -339,23 +345,73 @@ class TestAttempts:
 
 
 class TestRunKeys:
-    """How often a date was launched, for the next run key."""
+    """The number of a date's last attempt, for the next run key."""
 
-    def test_every_launched_run_counts(self, instance: DagsterInstance) -> None:
-        """Successes too: after a wipe the date runs again, and its run key is spent."""
-        for status in DagsterRunStatus:
-            add_run(instance, status)
-        add_run(instance, params_hash="SECOND")
-        add_run(instance, params_hash="OTHER")
-        add_run(instance, config="other", job="other")
-        counts = launched_before(instance, "flows", ["HASH", "SECOND", "ABSENT"])
-        assert counts == Counter({"HASH": len(DagsterRunStatus), "SECOND": 1})
-        assert counts["ABSENT"] == 0
+    def test_it_is_the_highest_of_any_run(self, instance: DagsterInstance) -> None:
+        """Whatever became of it; runs that the sensor did not request have none."""
+        for attempt, status in ((1, "FAILURE"), (3, "SUCCESS"), (2, "CANCELED"), (None, "STARTED")):
+            add_run(instance, DagsterRunStatus[status], attempt=attempt)
+        add_run(instance, params_hash="SECOND", attempt=10)
+        add_run(instance, params_hash="BY_HAND")
+        add_run(instance, params_hash="ODD", attempt="DUMMY")
+        add_run(instance, config="other", job="other", attempt=20)
+        hashes = ["HASH", "SECOND", "BY_HAND", "ODD", "ABSENT"]
+        assert last_attempts(instance, "flows", hashes) == {"HASH": 3, "SECOND": 10}
+
+    def test_a_deleted_run_frees_no_key(self, instance: DagsterInstance) -> None:
+        """The keys of the others stay spent: counting runs would give one a second time."""
+        runs = [add_run(instance, attempt=number) for number in (1, 2)]
+        instance.delete_run(runs[0].run_id)
+        assert last_attempts(instance, "flows", ["HASH"]) == {"HASH": 2}
 
     def test_no_dates_need_no_query(self, memory: DagsterInstance) -> None:
         """An empty list must not mean all runs."""
-        add_run(memory)
-        assert launched_before(memory, "flows", []) == Counter()
+        add_run(memory, attempt=1)
+        assert last_attempts(memory, "flows", []) == {}
+
+
+class TestQueue:
+    """How much waits in Dagster's queue."""
+
+    def test_queued_runs_of_the_configs_are_counted(self, instance: DagsterInstance) -> None:
+        """Neither running ones nor those of other jobs."""
+        for status in (DagsterRunStatus.QUEUED, DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED):
+            add_run(instance, status)
+        add_run(instance, DagsterRunStatus.QUEUED, config="other", job="other")
+        add_run(instance, DagsterRunStatus.QUEUED, config=None, job="somebody_elses")
+        assert queued_runs(instance, ["flows"]) == 2
+        assert queued_runs(instance, ["flows", "other"]) == 3
+        assert queued_runs(instance, []) == 0
+
+
+class TestTrouble:
+    """One config's trouble never stops another's."""
+
+    def test_a_config_that_cannot_be_read_is_left_out(
+        self, memory: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With what is the matter; without a receiver it is raised."""
+        for key in KEYS:
+            report(memory, key, "HASH")
+        storage = memory.event_log_storage
+        read = storage.get_latest_tags_by_partition
+
+        def failing(asset_key: dg.AssetKey, *args: Any, **kwargs: Any) -> Any:
+            if asset_key == notebook_asset_key("other", "first"):
+                raise OSError("DUMMY: the disk is broken here")
+            return read(asset_key, *args, **kwargs)
+
+        monkeypatch.setattr(storage, "get_latest_tags_by_partition", failing)
+        troubles: dict[str, str] = {}
+
+        def note(config: WorkflowConfig, error: Exception) -> None:
+            troubles[config.name] = str(error)
+
+        found = read_histories(memory, [OTHER, FLOWS], note)
+        assert {name: history.done for name, history in found.items()} == {"flows": {DAY: "HASH"}}
+        assert troubles == {"other": "DUMMY: the disk is broken here"}
+        with pytest.raises(OSError, match="DUMMY"):
+            read_histories(memory, [OTHER, FLOWS])
 
 
 class TestLatestOutput:
@@ -372,14 +428,16 @@ class TestLatestOutput:
                 dg.AssetMaterialization(
                     KEYS[0],
                     partition=str(day),
-                    metadata={PATH_METADATA: path},
+                    metadata={PATH_METADATA: path, "cells": 3},
                     tags={DATA_VERSION_TAG: version},
                 )
             )
         outputs = Path("/outputs")
-        assert latest_output(instance, KEYS[0], "2016-01-01", outputs) == (
-            outputs / "notebooks/new.ipynb",
-            "NEW",
+        assert latest_output(instance, KEYS[0], "2016-01-01", outputs) == LatestOutput(
+            path=outputs / "notebooks/new.ipynb",
+            params_hash="NEW",
+            no_data=None,
+            metadata={PATH_METADATA: "notebooks/new.ipynb", "cells": 3},
         )
         assert latest_output(instance, KEYS[0], "2016-01-03", outputs) is None
         assert latest_output(instance, KEYS[1], "2016-01-01", outputs) is None
@@ -389,15 +447,21 @@ class TestLatestOutput:
         memory.report_runless_asset_event(
             dg.AssetMaterialization(KEYS[0], metadata={PATH_METADATA: "notebooks/x.ipynb"})
         )
-        assert latest_output(memory, KEYS[0], None, Path("/outputs")) == (
-            Path("/outputs/notebooks/x.ipynb"),
-            "",
-        )
+        found = latest_output(memory, KEYS[0], None, Path("/outputs"))
+        assert found is not None
+        assert (found.path, found.params_hash) == (Path("/outputs/notebooks/x.ipynb"), "")
 
-    def test_a_materialization_without_a_path_is_none(self, memory: DagsterInstance) -> None:
-        """Somebody reported one in the UI."""
-        memory.report_runless_asset_event(dg.AssetMaterialization(KEYS[0], partition=str(DAY)))
-        assert latest_output(memory, KEYS[0], str(DAY), Path("/outputs")) is None
+    def test_a_materialization_without_data_has_a_reason_and_no_file(
+        self, memory: DagsterInstance
+    ) -> None:
+        """One that somebody reported in the UI has neither."""
+        for metadata, expected in (({NO_DATA_METADATA: "no calls"}, "no calls"), ({}, None)):
+            memory.report_runless_asset_event(
+                dg.AssetMaterialization(KEYS[0], partition=str(DAY), metadata=metadata)
+            )
+            found = latest_output(memory, KEYS[0], str(DAY), Path("/outputs"))
+            assert found is not None
+            assert (found.path, found.no_data) == (None, expected)
 
 
 class TestFailureText:
@@ -432,6 +496,25 @@ class TestFailureText:
         """Never an empty message."""
         run = add_run(memory, DagsterRunStatus.FAILURE)
         assert failure_text(memory, run.run_id) == "the run ended before it could say why"
+        assert failed_notebook(memory, run.run_id) is None
+
+    def test_the_kept_notebook_of_the_first_failed_step_is_found(
+        self, memory: DagsterInstance
+    ) -> None:
+        """Its metadata says where it lies; other steps keep none."""
+
+        @dg.asset
+        def keeping() -> None:
+            kept = dg.MetadataValue.path("/outputs/failed/x.ipynb")
+            raise dg.Failure("DUMMY", metadata={FAILED_NOTEBOOK_METADATA: kept})
+
+        @dg.asset
+        def failing() -> None:
+            raise ValueError("DUMMY")
+
+        result = dg.materialize([keeping, failing], instance=memory, raise_on_error=False)
+        found = failed_notebook(memory, result.run_id)
+        assert found == ("keeping", Path("/outputs/failed/x.ipynb"))
 
 
 class TestStorageApi:
@@ -525,7 +608,7 @@ def test_materializing_real_assets_makes_a_date_done(tmp_path: Path, empty_home:
         assert (found.done, found.executed, found.running) == ({DAY: expected}, found.done, {})
         output = latest_output(instance, notebook_asset_key("one", "only"), str(DAY), tmp_path)
         assert output is not None
-        assert output[1] == expected
+        assert output.params_hash == expected
         assert failure_text(instance, failed.run_id).splitlines()[0] == (
             "Notebook only.ipynb stopped at cell 1 of 1 for reference date 2016-01-02: "
             "AssertionError: DUMMY failure"

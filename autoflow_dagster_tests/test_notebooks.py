@@ -176,7 +176,7 @@ class TestUnreadable:
 class TestPlaces:
     """Which cell a message means: counted as in Jupyter, in the notebook that was given."""
 
-    CELLS = (text("x"), code("a", "parameters"), code(" "), code("b"), text("y"), code("b"))
+    CELLS = (text("x"), code("a", "parameters"), code("b"), code(" "), text("y"), code("b"))
 
     @pytest.mark.parametrize(
         ("index", "injects", "expected", "not_run"),

@@ -305,15 +305,15 @@ HEAD = (
 @pytest.mark.parametrize(
     "text",
     [
-        HEAD + "".join(f"    - {{workflow_name: flows{n}x}}\n" for n in range(3000)),
-        HEAD + "    - {workflow_name: flows}\n" * 3000,
-        HEAD + "    - {workflow_name: flows, earliest_date: 2016-02-30, every: x}\n" * 3000,
-        HEAD.replace("flows", "f" * 100_000) + "    - 5\n" * 3000,
+        HEAD + "".join(f"    - {{workflow_name: flows{n}x}}\n" for n in range(2000)),
+        HEAD + "    - {workflow_name: flows}\n" * 2000,
+        HEAD + "    - {workflow_name: flows, earliest_date: 2016-02-30, every: x}\n" * 2000,
+        HEAD.replace("flows", "f" * 100_000) + "    - 5\n" * 2000,
         "x-a: &a\n"
-        + "".join(f"  k{n}: {{a: 1}}\n" for n in range(3000))
+        + "".join(f"  k{n}: {{a: 1}}\n" for n in range(2000))
         + "x-b:\n  <<: *a\n"
-        + "".join(f"  k{n}: {{a: 2}}\n" for n in range(3000)),
-        "workflows: []\n" * 10_000,
+        + "".join(f"  k{n}: {{a: 2}}\n" for n in range(2000)),
+        "workflows: []\n" * 3000,
     ],
     ids=["unknown names", "repeated", "broken dates", "long name", "merges", "duplicate keys"],
 )

@@ -170,6 +170,11 @@ class TestStates:
         assert plan_date(one, day(10), available, History(), NOW).state == State.WAITING
         done = History(done={day(10): hash_of(one, day(10))})
         assert plan_date(one, day(10), available, done, NOW).state == State.DONE
+        failed = attempts(one, (1, False))
+        for fields in ({"max_attempts": 1}, {"retry_delay": 2 * HOUR}):
+            limited = dataclasses.replace(one, **fields)
+            planned = plan_date(limited, day(10), available, failed, NOW)
+            assert (planned.state, planned.not_before) == (State.WAITING, None)
         outside = dataclasses.replace(one, earliest_date=day(11))
         assert plan_date(outside, day(10), available, History(), NOW).state == State.NOT_SELECTED
 
@@ -484,7 +489,7 @@ def oracle_state(
     return "due"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_plans_agree_with_brute_force(data: st.DataObject) -> None:
     """Every combination of options and histories, over two weeks with a leap day."""

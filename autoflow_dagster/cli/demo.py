@@ -21,6 +21,7 @@ from autoflow_dagster.errors import AutoflowError, SettingsError
 from autoflow_dagster.instance_home import prepare_home, service_environment
 from autoflow_dagster.service import Service, free_port, stop_signals
 from autoflow_dagster.settings import Settings
+from autoflow_dagster.site import SiteServer
 
 __all__ = ["demo", "demo_flowapi"]
 
@@ -94,7 +95,8 @@ def demo(
         flowapi = stack.enter_context(
             _running_flowapi(place, flowapi_port, days, None if once else new_date_every)
         )
-        settings = _settings(place, flowapi)
+        site = stack.enter_context(SiteServer(place.outputs))
+        settings = _settings(place, flowapi, site)
         prepare_home(place.home, settings)
         service = Service(
             environment=service_environment(place.home, settings),
@@ -165,7 +167,7 @@ def _running_flowapi(
         process.wait()
 
 
-def _settings(place: _Place, flowapi: tuple[str, str]) -> Settings:
+def _settings(place: _Place, flowapi: tuple[str, str], site: SiteServer) -> Settings:
     url, token = flowapi
     return Settings.from_environ(
         {
@@ -175,6 +177,7 @@ def _settings(place: _Place, flowapi: tuple[str, str]) -> Settings:
             "AUTOFLOW_SENSOR_INTERVAL": "5",
             "AUTOFLOW_SECRETS_DIR": str(place.root / "no-secrets"),
             "AUTOFLOW_DB_URI": "",
+            "AUTOFLOW_REPORTS_URL": site.url,
             "FLOWAPI_URL": url,
             "FLOWAPI_TOKEN": token,
         }
@@ -196,6 +199,7 @@ def _say_hello(
     click.echo(
         f"""
   Dagster UI   {service.url}
+  reports      {settings.reports_url}
   FlowAPI      {settings.flowapi_url}  (a demo with synthetic records)
   inputs       {place.inputs}
   outputs      {place.outputs}  (notebooks/ and reports/)

@@ -24,8 +24,7 @@ from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
 from autoflow_dagster.ledger import failure_text
 
 if TYPE_CHECKING:
-    from dagster import EventLogEntry
-
+    from autoflow_dagster.cli.run_display import RunDisplay
     from autoflow_dagster.settings import Settings
 
 LOOK_SECONDS = 0.2
@@ -129,7 +128,9 @@ class Launches:
             # The launchers that need no code server do not look at the workspace.
             self._instance.launch_run(run.run_id, None)  # type: ignore[arg-type]
 
-    def follow(self, wanted: Wanted, run: DagsterRun, tell: Callable[[EventLogEntry], None]) -> Outcome:
+    def follow(
+        self, wanted: Wanted, run: DagsterRun, tell: Callable[[EventLogEntry], None]
+    ) -> Outcome:
         """Tell every event of a run until it has ended; cancel it when the user asks to stop."""
         cursor, requests, looked_at = None, 0, time.monotonic()
         while True:
@@ -139,12 +140,12 @@ class Launches:
                 events = self._instance.get_records_for_run(run.run_id, cursor, limit=500)
                 cursor, has_more = events.cursor, events.has_more
                 for record in events.records:
-                    tell(record.event_log_entry)
+                    display.show(record.event_log_entry)
             if now.is_finished:
                 return self._outcome(wanted, now)
             if self._stopped() > requests:
                 requests = self._stopped()
-                self._cancel(now, at_once=requests > 1)
+                self._cancel(now, display, at_once=requests > 1)
             if time.monotonic() - looked_at > HEALTH_SECONDS:
                 looked_at = time.monotonic()
                 self._check_health(now)
@@ -160,12 +161,13 @@ class Launches:
         problem = failure_text(self._instance, run.run_id) if has_failed else ""
         return Outcome(wanted, run.run_id, run.status, problem)
 
-    def _cancel(self, run: DagsterRun, at_once: bool) -> None:
+    def _cancel(self, run: DagsterRun, display: RunDisplay, at_once: bool) -> None:
         """Let the launcher end the run, and at a second time do not wait for that."""
         if at_once:
             self._instance.report_run_canceled(run)
-        else:
-            self._instance.run_launcher.terminate(run.run_id)
+            return
+        display.say("Cancelling the run; Ctrl-C again does not wait for it to end.")
+        self._instance.run_launcher.terminate(run.run_id)
 
     def _check_health(self, run: DagsterRun) -> None:
         """Report a run as failed whose process has gone without a word."""

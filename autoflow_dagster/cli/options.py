@@ -29,9 +29,7 @@ class IsoDate(click.ParamType):
 
     name = "date"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> date:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         """Return the date."""
         if isinstance(value, date):
             return value
@@ -164,7 +162,10 @@ def open_instance(
     try:
         ref = InstanceRef.from_dir(str(home))
         if launches_runs and _needs_code_server(ref.run_launcher_data):
-            launcher = {"module": "autoflow_dagster.warm.run_launcher", "class": "AutoflowRunLauncher"}
+            launcher = {
+                "module": "autoflow_dagster.warm.run_launcher",
+                "class": "AutoflowRunLauncher",
+            }
             ref = InstanceRef.from_dir(str(home), overrides={"run_launcher": launcher})
         instance = DagsterInstance.from_ref(ref)
         instance.get_runs_count()  # connects

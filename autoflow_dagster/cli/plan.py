@@ -128,7 +128,9 @@ def _print_tables(plans: Sequence[ConfigPlan], show_all: bool) -> None:
         return
     states = [state for state in State if any(plan.counts[state] for plan in plans)]
     headings = ["config", "dates", *(_words(state) for state in states)]
-    rows = [[plan.config.name, len(plan.dates), *(plan.counts[s] for s in states)] for plan in plans]
+    rows = [
+        [plan.config.name, len(plan.dates), *(plan.counts[s] for s in states)] for plan in plans
+    ]
     if len(rows) > 1:
         rows.append(["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])])
     cells = [[str(cell) for cell in row] for row in rows]

@@ -176,7 +176,7 @@ def _run_all(
         stack.enter_context(exported(settings, home))
         stopped = stack.enter_context(stop_signals())
         launches = Launches(instance, {spec.name: repository.get_job(spec.name)}, stopped)
-        display = stack.enter_context(RunDisplay(step_names(spec), len(wanted)))
+        display = stack.enter_context(RunDisplay(step_names(spec), len(wanted), settings.outputs_dir))
         for number, first in enumerate(wanted, start=1):
             if stopped():
                 break
@@ -190,7 +190,7 @@ def _run_all(
             created = launches.create(this)
             display.begin(this, created.run_id)
             launches.launch(created)
-            outcomes.append(launches.follow(this, created, display.show))
+            outcomes.append(launches.follow(this, created, display))
             display.end(outcomes[-1], number)
         has_stopped = stopped() > 0
     _conclude(wanted, outcomes, refused, has_stopped)

@@ -264,7 +264,6 @@ def parse_parameters(texts: Sequence[str]) -> dict[str, Any]:
         try:
             parameters[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            hint = 'Put it in quotes: --parameters key=\'"value"\''
+            hint = "Put it in quotes: --parameters key='\"value\"'"
             raise AutoflowError(where, "the value is not valid YAML.", hint) from error
     return parameters
-

@@ -8,9 +8,10 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster import DagsterEventType
+from dagster import DagsterEvent, DagsterEventType, DagsterExecutionInterruptedError
 
 from autoflow_dagster.cli.screen import console
 from autoflow_dagster.ledger import (
@@ -52,11 +53,14 @@ class RunDisplay:
         Names of the steps, by step key.
     total : int
         Number of runs.
+    outputs_dir : Path
+        Relative to which files are named.
     """
 
-    def __init__(self, steps: Mapping[str, str], total: int) -> None:
+    def __init__(self, steps: Mapping[str, str], total: int, outputs_dir: Path) -> None:
         self._steps = steps
         self._total = total
+        self._outputs_dir = outputs_dir
         self._began = 0.0
         self._begun_steps: dict[str, float] = {}
         self._ends: dict[str, str] = {}
@@ -82,11 +86,14 @@ class RunDisplay:
                 TextColumn("{task.fields[count]}"),
                 TimeElapsedColumn(),
                 console=self._console,
+                refresh_per_second=5,
                 transient=True,
             )
         )
         if self._total > 1:
-            self._all = self._progress.add_task("dates", total=self._total, count=f"0/{self._total}")
+            self._all = self._progress.add_task(
+                "dates", total=self._total, count=f"0/{self._total}"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +101,9 @@ class RunDisplay:
 
     def say(self, text: str, style: str = "") -> None:
         """Print lines, above the bars if there are any."""
-        self._console.print(text, style=style, soft_wrap=True)
+        from rich.text import Text
+
+        self._console.print(Text(text, style), soft_wrap=True)
 
     def begin(self, wanted: Wanted, run_id: str) -> None:
         """Show that a run begins."""
@@ -116,9 +125,12 @@ class RunDisplay:
                 self._begun_steps[step] = entry.timestamp
                 self._add_bar(step)
             case DagsterEventType.ASSET_MATERIALIZATION:
-                self._ends[step] = _made(event.step_materialization_data.materialization.metadata)
+                made = event.step_materialization_data.materialization.metadata
+                self._ends[step] = _made(made, self._outputs_dir)
             case DagsterEventType.STEP_SUCCESS:
                 self._end_step(step, entry.timestamp, self._ends.pop(step, "done"))
+            case DagsterEventType.STEP_FAILURE if _was_interrupted(event):
+                self._end_step(step, entry.timestamp, "stopped", "yellow")
             case DagsterEventType.STEP_FAILURE:
                 self._end_step(step, entry.timestamp, "FAILED", "red")
 
@@ -141,7 +153,10 @@ class RunDisplay:
         if step in self._bars and (found := _CELL.search(message)):
             number, total = map(int, found.groups())
             self._progress.update(
-                self._bars[step], completed=number - 1, total=total, count=f"cell {number} of {total}"
+                self._bars[step],
+                completed=number - 1,
+                total=total,
+                count=f"cell {number} of {total}",
             )
 
     def _add_bar(self, step: str) -> None:
@@ -158,11 +173,18 @@ class RunDisplay:
         self.say(f"  {step}: {how} ({seconds})", style)
 
 
-def _made(metadata: Mapping[str, Any]) -> str:
+def _was_interrupted(event: DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
+
+
+def _made(metadata: Mapping[str, Any], outputs_dir: Path) -> str:
     """Return what a step has made: a file in the outputs directory, or nothing and why."""
-    for name, words in ((NO_DATA_METADATA, "no data: {}"), (PATH_METADATA, "{}")):
-        if name in metadata:
-            return words.format(metadata[name].value)
+    if NO_DATA_METADATA in metadata:
+        return f"no data: {metadata[NO_DATA_METADATA].value}"
+    if PATH_METADATA in metadata:
+        path = Path(str(metadata[PATH_METADATA].value))
+        return str(path.relative_to(outputs_dir) if path.is_relative_to(outputs_dir) else path)
     return "done"
 
 

@@ -45,9 +45,7 @@ def print_table(
         header_style="dim" if sys.stdout.isatty() else "",
     )
     for number, heading in enumerate(headings):
-        table.add_column(
-            heading, justify="right" if number in right else "left", overflow="fold"
-        )
+        table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     click.secho(title, bold=True)

@@ -21,6 +21,7 @@ from autoflow_dagster.instance_home import (
 )
 from autoflow_dagster.service import Service, stop_signals
 from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
+from autoflow_dagster.site import SiteServer
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +33,13 @@ START_TIMEOUT_SECONDS = 180
 @click.option("--port", default=3000, show_default=True, help="Port of the UI; 0: any free one.")
 @click.option("--read-only", is_flag=True, help="Serve the UI without anything that changes.")
 @click.option("--path-prefix", default="", help="Path under which a reverse proxy serves the UI.")
+@click.option(
+    "--reports-port", default=3001, show_default=True, help="Port of the site of reports; 0: any."
+)
 @click.option("--once", is_flag=True, help="One check and all due runs; then end with 0 or 1.")
-def up(host: str, port: int, read_only: bool, path_prefix: str, once: bool) -> None:
+def up(
+    host: str, port: int, read_only: bool, path_prefix: str, reports_port: int, once: bool
+) -> None:
     """Run code server, webserver and daemon until SIGTERM or Ctrl-C.
 
     Configured by environment variables and Docker secrets; see the settings table in the README.
@@ -54,13 +60,12 @@ def up(host: str, port: int, read_only: bool, path_prefix: str, once: bool) -> N
     )
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stop_signals())
+        site = stack.enter_context(SiteServer(settings.outputs_dir, host, reports_port))
         stack.callback(service.stop)
         service.start()
         if not service.wait_until_ready(START_TIMEOUT_SECONDS, lambda: stopped() > 0):
             return
-        logger.info(
-            "The Dagster UI is at %s; outputs are in %s.", service.url, settings.outputs_dir
-        )
+        logger.info("The Dagster UI is at %s, the reports at %s.", service.url, site.url)
         if once:
             _run_once(settings, home, service, lambda: stopped() > 0)
             return

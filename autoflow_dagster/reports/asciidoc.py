@@ -17,7 +17,7 @@ from autoflow_dagster.reports.exporter import build_exporter
 from autoflow_dagster.reports.html_reader import Drawing, Piece
 from autoflow_dagster.reports.jinja import named_errors
 from autoflow_dagster.reports.listings import listing_part, without_directives, without_options
-from autoflow_dagster.reports.markdown import Converted, Converter
+from autoflow_dagster.reports.markdown import Converted, Converter, with_display_math
 from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.reports.parts import Part, Parts
 from autoflow_dagster.reports.pictures import TEXT_WIDTH_PT, Picture
@@ -128,7 +128,7 @@ class AsciidocWriter:
         if result.failed:
             return self.note(remarks.UNREADABLE) + self.listing(source)
         self._look_up(result)
-        return self.parts.add(Part("markdown", result.text, source, source))
+        return self.parts.add(Part("markdown", result.text, with_display_math(source), source))
 
     def html(self, html: str, output: Any = None) -> str:
         """Turn HTML into AsciiDoc: tables, drawings, and the rest in order."""

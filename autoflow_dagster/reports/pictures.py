@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ TEXT_WIDTH_PT = 481.9
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/jpg": ".jpg", "image/svg+xml": ".svg",
              "image/gif": ".gif", "image/webp": ".webp"}  # fmt: skip
 _MIMES = {suffix: mime for mime, suffix in _SUFFIXES.items()} | {".jpeg": "image/jpeg"}
-_LARGEST_PIXELS = 120_000_000
+_CSS_DPI = 96.0
 _LARGEST_BYTES = 60_000_000
 
 
@@ -114,17 +115,28 @@ def _check(data: bytes, mime: str) -> tuple[bytes, str, float] | str:
     from PIL import Image
 
     try:
-        with Image.open(BytesIO(data)) as image:
-            if image.width * image.height > _LARGEST_PIXELS:
-                return remarks.PICTURE_TOO_LARGE
-            image.load()
-            actual = Image.MIME.get(image.format or "", mime)
-            dots = image.info.get("dpi", (96.0, 96.0))[0]
-            width = image.width * 72 / dots if 30 <= float(dots) <= 2400 else image.width * 0.75
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _check_pixels(data)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return remarks.PICTURE_TOO_LARGE
     except Exception:  # Pillow raises a dozen kinds for broken data
         return remarks.PICTURE_BROKEN
-    if actual not in _SUFFIXES:
-        return remarks.PICTURE_TYPE
+
+
+def _check_pixels(data: bytes) -> tuple[bytes, str, float] | str:
+    from PIL import Image
+
+    with Image.open(BytesIO(data)) as image:
+        actual = Image.MIME.get(image.format or "", "")
+        if actual not in _SUFFIXES:
+            return remarks.PICTURE_TYPE
+        dots = float(image.info.get("dpi", (_CSS_DPI, _CSS_DPI))[0])
+        width = image.width * 72 / (dots if 30 <= dots <= 2400 else _CSS_DPI)
+        if actual == "image/png":
+            image.verify()  # by its checksums
+        else:
+            image.load()  # only decoding shows whether it is whole
     return data, actual, float(width)
 
 

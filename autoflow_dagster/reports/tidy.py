@@ -30,6 +30,7 @@ PICTURE_TYPES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image
 PRIORITY = ["text/html", "text/markdown", *PICTURE_TYPES, "text/latex", "text/plain"]
 """Which form of an output is shown, best first."""
 
+_WITH_BLOCKS = ("image/svg+xml", "image/png", "image/jpeg")
 _MARKUP = ("text/html", "text/markdown", "text/latex")
 _NOISE = ("application/papermill", "application/scrapbook", "application/vnd.jupyter.widget")
 _OBJECT = re.compile(
@@ -201,7 +202,10 @@ def _keep_picture(output: Any, mime: str, tidying: Tidying) -> None:
     css_pixels = float(width) * 0.75 if isinstance(width, int | float) and width > 0 else None
     picture = tidying.pictures.add(data, mime, css_pixels)
     if isinstance(picture, Picture):
-        output.metadata.setdefault("filenames", {})[mime] = picture.name
+        # Templates have blocks for PNG, JPEG and SVG; the others go through that of PNG.
+        shown_as = mime if mime in _WITH_BLOCKS else "image/png"
+        output.data[shown_as] = output.data.pop(mime)
+        output.metadata.setdefault("filenames", {})[shown_as] = picture.name
     else:
         del output.data[mime]
         if not any(other in output.data for other in PICTURE_TYPES):

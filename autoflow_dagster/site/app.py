@@ -75,6 +75,9 @@ def _files_app(outputs_dir: Path) -> ASGIApp:
     from starlette.staticfiles import StaticFiles
 
     class ShownFiles(StaticFiles):
+        async def check_config(self) -> None:
+            """Do not mind that nothing has been written yet."""
+
         def lookup_path(self, path: str) -> tuple[str, Any]:
             wanted = path.replace("\\", "/")
             shown = shown_file(outputs_dir, "" if wanted == "." else wanted)

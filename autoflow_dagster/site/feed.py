@@ -77,7 +77,8 @@ def _href(target: str, options: SiteOptions, fragment: str = "") -> str:
 
 def _address(*parts: str) -> str:
     """Return an address made from what makes the thing unique."""
-    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, chr(0).join(('autoflow_dagster', *parts)))}"
+    name = "\0".join(("autoflow_dagster", *parts)).encode("utf-8", "backslashreplace").decode()
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, name)}"
 
 
 def _moment(value: datetime) -> str:

@@ -20,6 +20,7 @@ FEED = "site/feed.xml"
 STYLE = "site/style.css"
 
 _LONGEST_NAME = 80
+_MADE_SAFE = re.compile(r"-[0-9a-f]{8}$")
 
 
 def safe_name(text: str) -> str:
@@ -32,10 +33,10 @@ def safe_name(text: str) -> str:
     >>> safe_name("flows_report")
     'flows_report'
     >>> safe_name("../a")
-    '_a-fabc6d39'
+    '_a-61b4c98b'
     """
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", text)
-    if safe == text and 0 < len(text) <= _LONGEST_NAME:
+    if safe == text and 0 < len(text) <= _LONGEST_NAME and not _MADE_SAFE.search(text):
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{safe[:_LONGEST_NAME]}-{digest}"

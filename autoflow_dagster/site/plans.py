@@ -152,7 +152,8 @@ def _reason(plan: ConfigPlan, planned: PlannedDate) -> str:
             missing = planned.missing_dates
             return f"Waits for {first_dates(missing)}." if missing else "Waits for its data."
         case State.EXHAUSTED:
-            return f"Given up after {plan.config.max_attempts} attempts."
+            number = plan.config.max_attempts
+            return f"Given up after {number} attempt{'' if number == 1 else 's'}."
         case State.DELAYED if planned.not_before:
             return f"Is tried again after {planned.not_before.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
         case State.DUE | State.RUNNING | State.DELAYED if planned.attempts:

@@ -114,6 +114,14 @@ class ForkServer:
                 if task is not None:
                     return task
 
+    def clean_up(self) -> None:
+        """Remove the socket and its directory, unless a successor has taken it over."""
+        if not self.is_retired:
+            with contextlib.suppress(OSError):
+                socket_path = Path(self.listener.getsockname())
+                socket_path.unlink()
+                socket_path.parent.rmdir()
+
     def _milliseconds(self) -> float | None:
         times = [child.kill_at for child in self.children.values() if child.kill_at is not None]
         return max(0.0, min(times) - time.monotonic()) * 1000 + 1 if times else None

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner  # noqa: TID253
 
 from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess, ask
 
@@ -53,7 +53,7 @@ class KernelProcess:
         self.send_signal(signal.SIGKILL)
 
 
-class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
+class WarmProvisioner(LocalProvisioner):
     """Starts a kernel warm.
 
     Attributes
@@ -71,7 +71,7 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         except NotWarmError as error:
             logger.info("A kernel does not start warm: %s", error)
             return await super().launch_kernel(cmd, **kwargs)
-        self.process = KernelProcess(process)
+        self.process = KernelProcess(process)  # type: ignore[assignment]
         self.pid = process.pid
         # Not the group's number: signals go through the process, which knows whether it has ended.
         self.pgid = None

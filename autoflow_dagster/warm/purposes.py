@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from autoflow_dagster.warm.kernel_surroundings import settle
+
 _NO_ALLOCATOR_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """Importing pyarrow, as pandas does, would start a thread of an allocator that it does not even use."""
 
@@ -69,9 +71,15 @@ def _end_with_client(connection: socket.socket) -> None:
     """
     from ipykernel import kernelapp
 
+    settle(False)
+
     class ClientPoller(threading.Thread):
         def __init__(self, *_args: object, **_options: object) -> None:
             super().__init__(daemon=True)
+
+        def start(self) -> None:
+            settle(True)  # the kernel's output is in place, and what it starts with has run
+            super().start()
 
         def run(self) -> None:
             connection.settimeout(None)
@@ -111,12 +119,30 @@ RUNS = Purpose(
         "dagster_postgres",
         "alembic.autogenerate",
         "alembic.command",
+        "autoflow_dagster.notebook_op",
+        "autoflow_dagster.reports.convert",
+        "autoflow_dagster.reports.html",
+        "autoflow_dagster.reports.pdf",
+        "bleach.css_sanitizer",
+        "bs4",
+        "fontTools.ttLib",
         "fsspec.implementations.local",
+        "html5lib",
+        "httpx",
+        "jinja2.sandbox",
         "mako.template",
+        "mistune",
+        "nbconvert.exporters",
+        "pygments.lexers.markup",
         "pygments.lexers.python",
+        "pygments.lexers.shell",
+        "pypandoc",
+        "pypdfium2",
         "rich.traceback",
         "sqlite3",
         "structlog",
+        "tinycss2",
+        "typst",
         "upath.implementations.local",
     ),
     learns=False,
@@ -128,12 +154,33 @@ RUNS = Purpose(
 KERNELS = Purpose(
     module="ipykernel_launcher",
     modules=("ipykernel.kernelapp",),
-    later=(),
+    later=(
+        "ipykernel.debugger",
+        "IPython.core.completerlib",
+        "IPython.core.debugger",
+        "IPython.core.logger",
+        "IPython.core.oinspect",
+        "IPython.extensions.storemagic",
+        "IPython.utils.wildcard",
+        "tornado.platform.asyncio",
+        "zmq.utils.garbage",
+    ),
     learns=True,
-    variables={**_NO_ALLOCATOR_THREAD, **_INLINE_BACKEND, **_HAS_PARENT},
+    variables=_NO_ALLOCATOR_THREAD | _INLINE_BACKEND | _HAS_PARENT,
     process_name="autoflow-kernel",
     in_child=_end_with_client,
     obstacle=_kernel_obstacle,
 )
+
+COMPANIONS: Mapping[str, tuple[str, ...]] = {
+    "geopandas": ("pyogrio",),
+    "httpx": ("anyio", "h11", "httpcore"),
+    "matplotlib.pyplot": (
+        "matplotlib.backends.backend_agg",
+        *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm")),
+    ),
+    "pandas": ("jinja2", "pandas.io.formats.style", "pyarrow.pandas_compat"),
+}
+"""What modules import later, when they are used. As with `Purpose.later`, nothing depends on these."""
 
 PURPOSES = {"runs": RUNS, "kernels": KERNELS}

@@ -6,33 +6,66 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import gc
+import itertools
+import json
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow_dagster.warm import become, preload
 from autoflow_dagster.warm.fork_server import ForkServer
+from autoflow_dagster.warm.kernel_surroundings import ShellUses, is_within, kernel_surroundings
 from autoflow_dagster.warm.notebook_imports import learned_modules, watched_files
-from autoflow_dagster.warm.purposes import PURPOSES, Purpose
+from autoflow_dagster.warm.purposes import COMPANIONS, PURPOSES, Purpose
 
 MODULE = "autoflow_dagster.warm.server_process"
 
-MAX_LEFT_OUT = 10
-"""Modules found in doubt, one start of the server each, before it gives up."""
+MAX_STARTS = 10
+"""Of one server, to find out what it must not import."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What earlier starts of this server found out about what to import.
+
+    Attributes
+    ----------
+    without : tuple of str
+        Modules and packages that are not to be imported before there is a kernel.
+    also : tuple of str
+        Modules that those import and that can be.
+    starts : int
+        Counted from 1.
+    """
+
+    without: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    starts: int = 1
+
+    def allows(self, module: str) -> bool:
+        """Return whether a module may be imported."""
+        return not is_within(module, self.without)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Import, serve, and in a forked process run what was asked for."""
     options = _parse(arguments)
+    if options.plan is not None:
+        arguments = arguments[:-2]  # a later server starts without this one's findings
     environment = dict(os.environ)
-    _be_nobody_s_terminal(options)
+    _take_over(options)
     server = _import_everything(options, environment, arguments)
     task = server.serve()
+    if task is None:
+        server.clean_up()
     del server
     if task is not None:
         become.run(task)
@@ -45,11 +78,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--owner", type=int, required=True, help="descriptor of the owner's pipe")
     parser.add_argument("--inputs", type=Path, help="directory of the notebooks to learn from")
     parser.add_argument("--module", action="append", default=[], help="import this, learn nothing")
-    parser.add_argument("--without", action="append", default=[], help="do not import this")
+    parser.add_argument("--plan", type=int, help="descriptor of a file with what to import")
     return parser.parse_args(arguments)
 
 
-def _be_nobody_s_terminal(options: argparse.Namespace) -> None:
+def _take_over(options: argparse.Namespace) -> None:
     """Give up what the processes to be forked must not inherit."""
     if not sys.flags.safe_path:
         del sys.path[0]  # the working directory: each process has its own
@@ -64,26 +97,27 @@ def _be_nobody_s_terminal(options: argparse.Namespace) -> None:
 def _import_everything(
     options: argparse.Namespace, environment: dict[str, str], arguments: Sequence[str]
 ) -> ForkServer:
-    """Do the imports and return the server; starts this process anew without a doubtful module."""
+    """Do the imports and return the server, or start this process anew to import less."""
     started = time.monotonic()
-    purpose = PURPOSES[options.purpose]
-    wanted, watched = _wanted(purpose, options)
+    purpose, plan = PURPOSES[options.purpose], _read_plan(options)
+    wanted, watched = _wanted(purpose, options, plan)
     freshness = preload.Freshness(watched)
     descriptors = preload.open_descriptors()
-    variables = {k: v for k, v in purpose.variables.items() if k not in environment}
-    os.environ.update(variables)
     gc.disable()
-    base = _preload([*purpose.modules, *purpose.later], options, descriptors)
-    found_by_itself = preload.top_level_modules() if purpose.learns else frozenset[str]()
-    rest = preload.Preloaded()
-    if not base.doubtful:
-        rest = _preload(wanted, options, descriptors)
-    doubtful = base.doubtful or rest.doubtful
-    if doubtful:
-        _start_without(doubtful, options, environment, arguments)
-    _report(purpose, started, base, rest)
-    for name in variables:
-        del os.environ[name]
+    with _variables(purpose, environment):
+        base = preload.preload(filter(plan.allows, purpose.modules), descriptors)
+        found_by_itself = preload.top_level_modules() if purpose.learns else frozenset[str]()
+        before = frozenset(sys.modules)
+        surroundings = kernel_surroundings() if purpose.learns else _no_kernel()
+        with surroundings as uses:
+            later = preload.preload(
+                filter(plan.allows, itertools.chain(wanted, _companions())), descriptors
+            )
+    doubtful = base.doubtful or later.doubtful
+    if doubtful or uses.modules:
+        plan = _revised(plan, doubtful, uses.modules, before, options.purpose)
+        _start_anew(plan, options, environment, arguments)
+    _report(purpose, options, started, {**base.failed, **later.failed})
     freshness.modules_are_loaded()
     gc.enable()
     gc.collect()
@@ -99,34 +133,78 @@ def _import_everything(
     )
 
 
-def _preload(
-    modules: Sequence[str], options: argparse.Namespace, descriptors: frozenset[str]
-) -> preload.Preloaded:
-    return preload.preload((m for m in modules if m not in options.without), descriptors)
-
-
-def _wanted(purpose: Purpose, options: argparse.Namespace) -> tuple[list[str], list[Path]]:
+def _wanted(
+    purpose: Purpose, options: argparse.Namespace, plan: Plan
+) -> tuple[list[str], list[Path]]:
     """Return the modules to import besides the purpose's own, and the files that say so."""
+    hints = [*purpose.later, *plan.also]
     if options.module or not (purpose.learns and options.inputs):
-        return options.module, []
-    return learned_modules(options.inputs), watched_files(options.inputs)
+        return hints + options.module, []
+    return hints + learned_modules(options.inputs), watched_files(options.inputs)
 
 
-def _start_without(
-    doubtful: tuple[str, str],
-    options: argparse.Namespace,
-    environment: dict[str, str],
-    arguments: Sequence[str],
+def _companions() -> Iterator[str]:
+    """Yield, when asked for, what goes with the modules that have been imported by then."""
+    for module, companions in COMPANIONS.items():
+        if module in sys.modules:
+            yield from companions
+
+
+@contextlib.contextmanager
+def _variables(purpose: Purpose, environment: dict[str, str]) -> Iterator[None]:
+    variables = {k: v for k, v in purpose.variables.items() if k not in environment}
+    os.environ.update(variables)
+    yield
+    for name in variables:
+        del os.environ[name]
+
+
+@contextlib.contextmanager
+def _no_kernel() -> Iterator[ShellUses]:
+    yield ShellUses()
+
+
+def _revised(
+    plan: Plan,
+    doubtful: tuple[str, str] | None,
+    used_shell: set[str],
+    before: frozenset[str],
+    purpose: str,
+) -> Plan:
+    """Return the plan without what was found to be in doubt; says so."""
+    without = [*plan.without, *sorted(used_shell)]
+    if used_shell:
+        names = ", ".join(sorted(used_shell))
+        _say(purpose, f"left to each process, as they use its shell: {names}")
+    if doubtful:
+        without.append(doubtful[0])
+        _say(purpose, f"left to each process: {doubtful[0]}; when imported, {doubtful[1]}")
+    also = (m for m in list(sys.modules) if m not in before and not is_within(m, without))
+    return Plan(tuple(without), () if doubtful else tuple(also), plan.starts + 1)
+
+
+def _start_anew(
+    plan: Plan, options: argparse.Namespace, environment: dict[str, str], arguments: Sequence[str]
 ) -> None:
-    """Become a new process that does not import a module: an import cannot be taken back."""
-    name, reason = doubtful
-    _say(options.purpose, f"{name} is left to each process itself: when imported, {reason}")
-    if len(options.without) >= MAX_LEFT_OUT:
+    """Become a new process that imports according to a plan: an import cannot be taken back."""
+    if plan.starts > MAX_STARTS:
         sys.exit("Too many modules are in doubt; nothing is started warm.")
-    for descriptor in (options.listener, options.owner):
+    file = os.memfd_create("plan", 0)
+    os.write(file, json.dumps(dataclasses.asdict(plan)).encode())
+    for descriptor in (options.listener, options.owner, file):
         os.set_inheritable(descriptor, True)
-    command = _command([*arguments, "--without", name])
+    command = _command([*arguments, "--plan", str(file)])
+    sys.stderr.flush()
     os.execve(command[0], command, environment)
+
+
+def _read_plan(options: argparse.Namespace) -> Plan:
+    if options.plan is None:
+        return Plan()
+    with os.fdopen(options.plan, "rb") as file:
+        file.seek(0)
+        content = json.load(file)
+    return Plan(tuple(content["without"]), tuple(content["also"]), content["starts"])
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
@@ -134,25 +212,21 @@ def _command(arguments: Sequence[str]) -> list[str]:
 
 
 def _report(
-    purpose: Purpose, started: float, base: preload.Preloaded, rest: preload.Preloaded
+    purpose: Purpose, options: argparse.Namespace, started: float, failed: dict[str, str]
 ) -> None:
-    name = next(name for name, known in PURPOSES.items() if known is purpose)
     obstacle = purpose.obstacle()
     if obstacle:
-        sys.exit(f"No warm {name}: {obstacle}.")
-    for module, problem in {**base.failed, **rest.failed}.items():
-        if module not in purpose.later:
-            _say(name, f"{module} cannot be imported ({problem})")
-    _say(
-        name,
-        f"ready after {time.monotonic() - started:.1f} s with {len(sys.modules)} modules"
-        + (f", among them {', '.join(rest.imported)}" if rest.imported else ""),
-    )
+        sys.exit(f"autoflow: no warm {options.purpose}: {obstacle}.")
+    for module in options.module:
+        if module in failed:
+            _say(options.purpose, f"{module} cannot be imported ({failed[module]})")
+    seconds = time.monotonic() - started
+    _say(options.purpose, f"ready with {len(sys.modules)} modules, imported in {seconds:.1f} s")
 
 
-def _say(name: str, text: str) -> None:
+def _say(purpose: str, text: str) -> None:
     # Not with logging: its configuration would be inherited by every process.
-    sys.stderr.write(f"autoflow: warm {name}: {text}\n")
+    sys.stderr.write(f"autoflow: warm {purpose}: {text}\n")
     sys.stderr.flush()
 
 

@@ -10,6 +10,8 @@ local PAIRS = {
   small = pandoc.Span, span = pandoc.Span, font = pandoc.Span, mark = pandoc.Span, center = pandoc.Span,
 }
 
+local DROPPED = { script = true, style = true, iframe = true, object = true, noscript = true }
+
 local function tag_of(el)
   if el.t ~= "RawInline" or not el.format:match("^html") then return nil end
   local close, name = el.text:match("^<(/?)%s*([%a][%w]*)")
@@ -24,6 +26,8 @@ local function pair_tags(inlines)
     local name, closing = tag_of(el)
     if not name then
       if not (el.t == "RawInline" and el.format:match("^html")) then out:insert(el) end
+    elseif DROPPED[name] and not closing then
+      repeat i = i + 1 until i >= #inlines or tag_of(inlines[i]) == name
     elseif name == "br" then out:insert(pandoc.LineBreak())
     elseif name == "img" then
       for _, b in ipairs(pandoc.read(el.text, "html", nil, {}).blocks) do
