@@ -9,10 +9,12 @@ import dagster as dg
 
 from autoflow_dagster.cdr_assets import cdr_asset_key, cdr_types_of
 from autoflow_dagster.job_spec import JobSpec
+from autoflow_dagster.launch_config import parameters_schema
 from autoflow_dagster.ledger import notebook_asset_key, report_asset_key
+from autoflow_dagster.notebook_facts import facts_or_none
 from autoflow_dagster.notebook_op import materialize_notebook
 from autoflow_dagster.report_op import materialize_report
-from autoflow_dagster.workflows import Notebook, ReportFormat, Workflow
+from autoflow_dagster.workflows import Notebook, ReportFormat
 
 
 def build_assets(spec: JobSpec) -> list[dg.AssetsDefinition]:
@@ -38,7 +40,7 @@ def _build_notebook_asset(spec: JobSpec, notebook: Notebook) -> dg.AssetsDefinit
         kinds={"jupyter"},
         op_tags={"notebook_path": str(source), "kind": "ipynb"},
         metadata={"notebook file": notebook.filename},
-        description=notebook.description or f"Executed notebook `{notebook.filename}`.",
+        description=_description(spec, notebook),
     )
     def executed_notebook(context: dg.AssetExecutionContext) -> Any:
         return materialize_notebook(context, spec, notebook)
@@ -64,10 +66,18 @@ def _build_report_asset(
     return report
 
 
+def _description(spec: JobSpec, notebook: Notebook) -> str:
+    """Return the description that the file gives, else the notebook's first heading."""
+    facts = facts_or_none(spec.settings.inputs_dir / notebook.filename)
+    text = notebook.description or (facts.heading if facts else None)
+    made = f"Executed notebook `{notebook.filename}`."
+    return f"{text}\n\n{made}" if text else made
+
+
 def _asset(spec: JobSpec, **arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` with what notebooks and reports of a job have in common."""
     if spec.config is None and spec.workflow.parameter_names:
-        arguments["config_schema"] = parameters_schema(spec.workflow)
+        arguments["config_schema"] = parameters_schema(spec)
     decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         group_name=spec.name,
         owners=list(spec.workflow.owners) or None,
@@ -81,11 +91,3 @@ def _asset(spec: JobSpec, **arguments: Any) -> Callable[[Callable[..., Any]], dg
 def _cdr_dependencies(spec: JobSpec) -> list[dg.AssetKey]:
     """Return the CDR types that decide when the first notebooks of a job run."""
     return [cdr_asset_key(name) for name in cdr_types_of(spec.config)] if spec.config else []
-
-
-def parameters_schema(workflow: Workflow) -> dict[str, dg.Field]:
-    """Return the run config of a workflow that no config names: exactly its parameters."""
-    return {
-        name: dg.Field(dg.Any, description=f"Workflow parameter {name}")
-        for name in sorted(workflow.parameter_names)
-    }

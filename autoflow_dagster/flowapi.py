@@ -159,6 +159,8 @@ def _in_own_thread(request: _Request) -> _Answer | FlowapiError:
     The system's name look-up cannot be interrupted and may outlast every timeout, as an event loop
     waits for it when it closes.
     """
+    import httpx  # noqa: F401 - a first import takes a while, which is not FlowAPI's time
+
     outcome: concurrent.futures.Future[_Answer | FlowapiError] = concurrent.futures.Future()
     thread = threading.Thread(
         target=lambda: asyncio.run(_settle(outcome, request)), name="flowapi", daemon=True

@@ -9,9 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from autoflow_dagster.assets import parameters_schema
 from autoflow_dagster.date_stencil import EmptyDateRangeError
 from autoflow_dagster.job_spec import JobSpec, config_values
+from autoflow_dagster.launch_config import parameters_schema
 from autoflow_dagster.ledger import asset_keys
 from autoflow_dagster.naming import (
     TAG_CONFIG,
@@ -81,7 +81,7 @@ def _run_config(spec: JobSpec) -> dg.PartitionedConfig[Any] | dg.ConfigMapping |
     def to_every_op(parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {"ops": {op: {"config": dict(parameters)} for op in ops}}
 
-    return dg.ConfigMapping(config_fn=to_every_op, config_schema=parameters_schema(spec.workflow))
+    return dg.ConfigMapping(config_fn=to_every_op, config_schema=parameters_schema(spec))
 
 
 def _partitioned_config(

@@ -27,10 +27,7 @@ def no_data_result(spec: JobSpec, values: RunValues, reason: str) -> dg.Material
 
 def values_metadata(values: RunValues) -> dict[str, Any]:
     """Return what every notebook and report of a run has been made with. Never a secret."""
-    metadata: dict[str, Any] = {
-        "parameters": dg.MetadataValue.json(json_value(dict(values.parameters))),
-        "parameters hash": values.params_hash,
-    }
+    metadata: dict[str, Any] = {}
     if values.reference_date:
         metadata["reference date"] = values.reference_date.isoformat()
         metadata["date ranges"] = dg.MetadataValue.md(
@@ -39,6 +36,8 @@ def values_metadata(values: RunValues) -> dict[str, Any]:
         )
     if values.missing_dates:
         metadata["missing dates"] = ", ".join(map(str, values.missing_dates))
+    metadata["parameters"] = dg.MetadataValue.json(json_value(dict(values.parameters)))
+    metadata["parameters hash"] = values.params_hash
     return metadata
 
 

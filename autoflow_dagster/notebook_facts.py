@@ -6,10 +6,11 @@ Reads JSON and, for Python notebooks, the syntax of the cells.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ _DAGSTERMILL = re.compile(
     r"^[ \t]*(?:from[ \t]+|import[ \t]+(?:[\w.]+(?:[ \t]+as[ \t]+\w+)?[ \t]*,[ \t]*)*)dagstermill\b",
     re.MULTILINE,
 )
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _NOT_PYTHON = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)
 _ASSIGNMENT = {
     "r": re.compile(r"^[ \t]*([A-Za-z.][\w.]*)[ \t]*(?:<-|=)", re.MULTILINE),
@@ -46,6 +48,10 @@ class NotebookFacts:
         Names that a Python notebook without that cell assigns, for certain, before it reads them.
     imports_dagstermill : bool
         Whether a cell does.
+    defaults : mapping
+        Literal values that a Python notebook assigns in its parameters cell, by name.
+    heading : str or None
+        The first heading of its Markdown cells.
     """
 
     kernel_name: str | None
@@ -54,6 +60,8 @@ class NotebookFacts:
     parameter_names: frozenset[str] | None
     overwritten_names: frozenset[str]
     imports_dagstermill: bool
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    heading: str | None = None
 
 
 def read_notebook_facts(path: Path) -> NotebookFacts:
@@ -83,6 +91,8 @@ def read_notebook_facts(path: Path) -> NotebookFacts:
             _overwritten(codes) if language == "python" and tagged is None else frozenset()
         ),
         imports_dagstermill=any(map(_DAGSTERMILL.search, codes)),
+        defaults=_literals(_source(tagged)) if tagged and language == "python" else {},
+        heading=_first_heading(cells),
     )
 
 
@@ -186,9 +196,39 @@ def _overwritten(codes: list[str]) -> frozenset[str]:
     return frozenset(overwritten)
 
 
+def _literals(code: str) -> dict[str, Any]:
+    """Return the names to which a cell assigns literal values, with these values."""
+    tree = _parsed(code)
+    found: dict[str, Any] = {}
+    for statement in tree.body if tree else ():
+        match statement:
+            case ast.Assign(targets=targets, value=value):
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                names = [name]
+            case _:
+                continue
+        with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            found.update(dict.fromkeys(names, ast.literal_eval(value)))
+    return found
+
+
+def _first_heading(cells: list[dict[str, Any]]) -> str | None:
+    for cell in cells:
+        if cell.get("cell_type") == "markdown" and (match := _HEADING.search(_source(cell))):
+            return match[1].strip()
+    return None
+
+
+def facts_or_none(path: Path) -> NotebookFacts | None:
+    """Return a notebook's facts; None for a file that is no notebook, which others complain of."""
+    try:
+        return read_notebook_facts(path)
+    except UnreadableNotebookError:
+        return None
+
+
 def uses_dagstermill(path: Path) -> bool:
     """Return whether a notebook imports dagstermill; False for a file that is no notebook."""
-    try:
-        return read_notebook_facts(path).imports_dagstermill
-    except UnreadableNotebookError:
-        return False
+    facts = facts_or_none(path)
+    return facts is not None and facts.imports_dagstermill

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,8 +87,13 @@ def _execute(
         datetime.now(UTC),
     )
 
+    started = time.monotonic()
+
     def on_cell(progress: CellProgress) -> None:
-        context.log.info(f"{notebook.filename}: cell {progress.number} of {progress.total}")
+        elapsed = time.monotonic() - started
+        context.log.info(
+            f"{notebook.filename}: cell {progress.number} of {progress.total}, {elapsed:.1f} s"
+        )
 
     run = NotebookRun(
         source=source,
@@ -136,12 +142,12 @@ def _metadata(spec: JobSpec, values: RunValues, executed: ExecutedNotebook) -> d
     return {
         "executed notebook": dg.MetadataValue.notebook(str(executed.path)),
         **no_data,
-        **path_metadata(spec, executed.path),
+        **scrap_metadata(executed.scraps),
         **values_metadata(values),
-        "kernel": executed.kernel_name,
         "duration (s)": round(executed.duration_seconds, 2),
         "cells executed": executed.cells,
+        "kernel": executed.kernel_name,
         "notebook sha256": executed.source_sha256,
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-        **scrap_metadata(executed.scraps),
+        **path_metadata(spec, executed.path),
     }

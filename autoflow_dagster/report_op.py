@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,9 +66,13 @@ def materialize_report(
         {
             "report": dg.MetadataValue.path(str(destination)),
             **_link(spec, destination),
-            **path_metadata(spec, destination),
+            "title": summary.title,
+            **({} if summary.pages is None else {"pages": summary.pages}),
+            "size (kB)": round(summary.size_bytes / 1000, 1),
+            "duration (s)": round(summary.seconds, 2),
+            **({"left out": "\n".join(summary.notes)} if summary.notes else {}),
             **values_metadata(values),
-            **{name: value for name, value in dataclasses.asdict(summary).items() if value},
+            **path_metadata(spec, destination),
         },
     )
 

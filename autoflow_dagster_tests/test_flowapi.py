@@ -37,8 +37,13 @@ from autoflow_dagster_tests import misbehaving
 from autoflow_dagster_tests.misbehaving import Behaviour, MisbehavingServer, answer, html
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJEVU1NWSJ9.U0lHTkFUVVJF"
-TIMEOUT = 0.5
-SLACK = 1.0
+SHORT = 0.5
+"""Seconds to wait for servers that do not answer."""
+
+LONG = 20.0
+"""Seconds to wait for servers that do: a busy machine takes its time."""
+
+SLACK = 2.0
 """Seconds that a busy machine may add to a time limit."""
 
 NEW_TOKEN = (
@@ -54,23 +59,27 @@ NO_ANSWER = (
 TWO_DAYS = {"calls": DateSet([date(2016, 1, 1), date(2016, 1, 2)])}
 
 
-def fetch(url: str, token: str = TOKEN, certificate: Path | None = None) -> AvailableDates:
-    """Ask for available dates within the tests' short time."""
+def fetch(
+    url: str, token: str = TOKEN, certificate: Path | None = None, seconds: float = LONG
+) -> AvailableDates:
+    """Ask for available dates within the tests' time."""
     return fetch_available_dates(
         url,
         token,
         certificate=certificate,
-        connect_timeout_seconds=TIMEOUT,
-        timeout_seconds=TIMEOUT,
+        connect_timeout_seconds=seconds,
+        timeout_seconds=seconds,
     )
 
 
-def error_of(url: str, token: str = TOKEN, certificate: Path | None = None) -> FlowapiError:
+def error_of(
+    url: str, token: str = TOKEN, certificate: Path | None = None, seconds: float = LONG
+) -> FlowapiError:
     """Return the error of a request, after the checks that hold for each of them."""
     started = time.monotonic()
     with pytest.raises(FlowapiError) as caught:
-        fetch(url, token, certificate)
-    assert time.monotonic() - started < TIMEOUT + SLACK
+        fetch(url, token, certificate, seconds)
+    assert time.monotonic() - started < seconds + SLACK
     assert "flowapi" not in {thread.name for thread in threading.enumerate()}
     assert_without(token, caught.value)
     return caught.value
@@ -95,10 +104,10 @@ def assert_without(secret: str, error: BaseException) -> None:
     assert repr(secret)[1:-1] not in formatted
 
 
-def error_from(behaviour: Behaviour) -> tuple[FlowapiError, str]:
+def error_from(behaviour: Behaviour, seconds: float = LONG) -> tuple[FlowapiError, str]:
     """Return the error that a server's behaviour leads to, and the start of its message."""
     with MisbehavingServer(behaviour) as server:
-        error = error_of(server.url)
+        error = error_of(server.url, seconds=seconds)
         assert server.all_clients_left(), "a socket was left open"
     return error, f"FlowAPI at {server.url}: "
 
@@ -200,10 +209,10 @@ class TestNoConnection:
     def test_a_name_server_that_hangs_does_not_outlast_the_time_limit(self) -> None:
         """The system's look-up cannot be interrupted: the request is left to its thread."""
         code = (
-            "import socket, sys, time\n"
+            "import os, socket, time\n"
             "real = socket.getaddrinfo\n"
             "def slow(*args, **kwargs):\n"
-            "    time.sleep(1.8)\n"
+            "    time.sleep(30)\n"
             "    return real(*args, **kwargs)\n"
             "socket.getaddrinfo = slow\n"
             "import httpx\n"
@@ -212,7 +221,8 @@ class TestNoConnection:
             "try:\n"
             "    fetch_available_dates('http://flowapi.invalid', 'a.b.c', timeout_seconds=0.3)\n"
             "except Exception as error:\n"
-            "    print(time.monotonic() - started < 1.4, error.problem)\n"
+            "    print(time.monotonic() - started < 10, error.problem, flush=True)\n"
+            "os._exit(0)  # not waiting for the look-up\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
@@ -232,9 +242,7 @@ class TestNoConnection:
             url = f"http://127.0.0.1:{address[1]}"
             started = time.monotonic()
             with pytest.raises(FlowapiTransientError) as caught:
-                fetch_available_dates(
-                    url, TOKEN, connect_timeout_seconds=0.3, timeout_seconds=TIMEOUT * 4
-                )
+                fetch_available_dates(url, TOKEN, connect_timeout_seconds=0.3, timeout_seconds=LONG)
             assert time.monotonic() - started < 0.3 + SLACK
         assert str(caught.value) == (
             f"FlowAPI at {url}: no connection within 0.3 seconds.\n  {TRY_LATER}"
@@ -365,7 +373,7 @@ class TestSlowness:
     )
     def test_an_answer_that_does_not_end_is_transient(self, behaviour: Behaviour) -> None:
         """The limit is for the whole answer: a byte now and then does not extend it."""
-        error, where = error_from(behaviour)
+        error, where = error_from(behaviour, SHORT)
         assert isinstance(error, FlowapiTransientError)
         assert str(error) == where + NO_ANSWER
 
@@ -562,7 +570,7 @@ class TestBodies:
         """The connection is closed as soon as there is more than could be right."""
         with MisbehavingServer(misbehaving.endless_dates(10_000_000)) as server:
             with pytest.raises(FlowapiTransientError) as caught:
-                fetch_available_dates(server.url, TOKEN, timeout_seconds=20)
+                fetch_available_dates(server.url, TOKEN, timeout_seconds=LONG)
             assert server.all_clients_left()
         assert str(caught.value) == (
             f"FlowAPI at {server.url}: answered more than 8 MB, which cannot be available dates.\n"
@@ -576,9 +584,9 @@ class TestBodies:
         by_type = {f"type_{n}": days for n in range(6)}
         body = json.dumps({"available_dates": by_type}).encode()
         assert 0.9 * MAX_ANSWER_BYTES < len(body) < MAX_ANSWER_BYTES
-        started = time.monotonic()
+        started = time.process_time()
         found = parse_available_dates(body, "FlowAPI")
-        assert time.monotonic() - started < 4
+        assert time.process_time() - started < 4
         assert {len(dates) for dates in found.values()} == {90_000}
 
 

@@ -134,7 +134,9 @@ def test_processes_get_the_home_and_the_database() -> None:
     environment = service_environment(Path("/home"), settings_from(environ))
     assert environment["DAGSTER_HOME"] == "/home"
     assert environment["PATH"] == "/bin"
-    assert environment[POSTGRES_URL_VARIABLE] == URI.replace("{}", "x%2Fy")
+    assert environment[POSTGRES_URL_VARIABLE] == URI.replace("{}", "x%2Fy").replace(
+        "postgresql:", "postgresql+psycopg2:"
+    )
     assert POSTGRES_URL_VARIABLE not in service_environment(Path("/home"), settings_from({}))
 
 

@@ -33,7 +33,7 @@ BANDS: Mapping[str, str] = {
     "Dagster": """
         assets backfills build cdr_assets dagstermill_notebooks job_spec jobs ledger
         materialization notebook_op progress report_op run_requests run_values scrap_metadata
-        sensors site warm.run_launcher
+        sensors site site_sensor warm.run_launcher
     """,
     "entry points": "__main__ cli definitions",
 }

@@ -50,11 +50,11 @@ def test_a_styler_keeps_colours_formats_captions_and_hides_its_index() -> None:
     styler = (
         frame.style.hide(axis="index")
         .format("{:.1f} %")
-        .set_caption("Flows <of> *January*")
+        .set_caption("Flows & *January*")
         .map(lambda v: "color: red; background-color: #abc; font-weight: bold" if v > 2 else "")
     )
     table = read_table(styler.to_html())
-    assert table.caption == "Flows <of> *January*"
+    assert table.caption == "Flows & *January*"
     assert texts(table) == [["a", "b"], ["1.2 %", "0.1 %"], ["2.5 %", "0.9 %"]]
     marked = table.rows[2][0]
     assert (marked.colour, marked.background, marked.bold) == ("#FF0000", "#AABBCC", True)

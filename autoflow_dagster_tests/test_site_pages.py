@@ -190,6 +190,7 @@ def test_runs_without_a_date_are_shown_by_the_time_of_their_end(sample: Path) ->
     page = text_in(parsed(sample / "site/configs/by_hand/2026-02.html"))
     assert "1 Feb 2026, 09:30 UTC done Flows above normal" in page
     assert not (sample / "site/dates/2026-02.html").exists()
+    assert "No longer run" not in text_in(parsed(sample / "index.html"))
 
 
 def test_awkward_file_names_can_be_linked_to(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _conversion(
         directory=directory,
         destination=destination,
         inputs_dir=inputs_dir,
-        options=options,
+        options=replace(options, author=redactor.value(options.author)),
         provenance=_completed(provenance or Provenance(), raw, notebook, redactor),
         limits=limits,
         redactor=redactor,
@@ -128,9 +128,10 @@ def _completed(given: Provenance, raw: bytes, notebook: Path, redactor: Redactor
     name = Path(given.notebook_filename or notebook).name
     return replace(
         given,
-        workflow=redactor.text(given.workflow) if given.workflow else None,
-        parameters={redactor.text(k): redactor.value(v) for k, v in given.parameters.items()},
-        versions={redactor.text(k): redactor.text(v) for k, v in given.versions.items()},
+        workflow=redactor.value(given.workflow),
+        run_id=redactor.value(given.run_id),
+        parameters=redactor.value(dict(given.parameters)),
+        versions=redactor.value(dict(given.versions)),
         notebook_filename=redactor.text(name),
         notebook_sha256=given.notebook_sha256 or hashlib.sha256(raw).hexdigest(),
     )

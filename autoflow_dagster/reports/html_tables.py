@@ -125,7 +125,7 @@ class TableReader:
         if self._cell is not None and self._cell.runs:
             if tag == "tr":
                 self._cell.runs.append(Run("; "))
-            elif tag in ("br", "td", "th"):
+            elif tag in ("br", "td", "th") and not self._cell.text.endswith(" "):
                 self._cell.runs.append(Run(" "))
 
     def _start_inside(self, cell: Cell, tag: str, attributes: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from autoflow_dagster.reports import remarks
 from autoflow_dagster.reports.html_reader import Reading, read_html
@@ -251,9 +252,10 @@ def _with_attachments(cell: Any, tidying: Tidying) -> str:
                 picture = tidying.pictures.add(decoded(value, mime), mime)
             except ValueError:
                 picture = remarks.PICTURE_BROKEN
-            tidying.pictures.by_source[f"attachment:{name}"] = picture
-            if isinstance(picture, Picture):
-                source = source.replace(f"attachment:{name}", picture.name)
+            # Cells often have attachments of the same name, so each gets one of its own.
+            known = _file_name(picture, tidying)
+            for spelling in (name, quote(name)):
+                source = source.replace(f"attachment:{spelling}", known)
     return _DATA_URI.sub(lambda match: _named(match[0], tidying), source)
 
 
@@ -268,8 +270,17 @@ _DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w=-]+)*,[A-Za-z0-9+/=%._~\-]+"
 
 
 def _named(uri: str, tidying: Tidying) -> str:
-    picture = tidying.pictures.find(uri)
-    return picture.name if isinstance(picture, Picture) else "broken-picture"
+    return _file_name(tidying.pictures.find(uri), tidying)
+
+
+def _file_name(picture: Picture | str, tidying: Tidying) -> str:
+    """Return what text says for a picture: its file, or a name that has only a reason."""
+    if isinstance(picture, Picture):
+        return picture.name
+    sources = tidying.pictures.by_source
+    name = f"not-shown-{len(sources)}"
+    sources[name] = picture
+    return name
 
 
 def _clean(mime: str, value: Any) -> Any:

@@ -31,21 +31,9 @@ _ACTIVE_TAGS = (
     "script", "iframe", "frame", "frameset", "object", "embed", "applet", "meta", "base", "link",
     "form", "template", "portal",
 )  # fmt: skip
-_HARMLESS_TARGET = re.compile(
-    r"\s*(?:https?:|mailto:|#|data:image/|[^:\s]*(?:[/?#]|$))", re.IGNORECASE
-)
-_TARGETS = (
-    "href",
-    "src",
-    "action",
-    "formaction",
-    "xlink:href",
-    "data",
-    "poster",
-    "background",
-    "srcset",
-    "ping",
-)
+_LINKS = ("href", "xlink:href")
+_HARMLESS_LINK = re.compile(r"(?:https?:|mailto:|#|[^:]*(?:[/?#]|$))", re.IGNORECASE)
+_LOADED = ("src", "srcset", "data", "poster", "background", "action", "formaction", "ping")
 _SHOWABLE = (
     "text/html", "text/markdown", "text/plain", "text/latex", "image/svg+xml", "image/png",
     "image/jpeg",
@@ -203,12 +191,16 @@ def harmless(body: str) -> str:
         tag.decompose()
     for tag in soup.find_all(True):
         for name in list(tag.attrs):
-            value = tag.attrs[name]
-            if name.startswith("on") or (name in _TARGETS and not _leads_nowhere(str(value))):
+            if not _is_harmless(name, str(tag.attrs[name])):
                 del tag.attrs[name]
     return str(soup)
 
 
-def _leads_nowhere(value: str) -> bool:
-    """Return whether a target is an address, a picture inside the file or a place in the page."""
-    return bool(_HARMLESS_TARGET.match(re.sub(r"[\x00-\x20]", "", value)))
+def _is_harmless(name: str, value: str) -> bool:
+    """Return whether an attribute neither runs nor loads anything; pictures inside the file may."""
+    value = re.sub(r"[\x00-\x20]", "", value)  # browsers read over it
+    if name in _LINKS:
+        return bool(_HARMLESS_LINK.match(value))
+    if name in _LOADED:
+        return value.startswith("data:image/")
+    return not name.startswith("on")

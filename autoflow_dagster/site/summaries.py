@@ -161,7 +161,8 @@ def summary_of(
     summary = Summary(config, workflow)
     for month in sorted(months.keys() | notes.months.keys()):
         entries = months.get(month, {})
-        summary.months[month] = letters_of(month, entries, notes)
+        if (letters := letters_of(month, entries, notes)).strip(NOTHING):
+            summary.months[month] = letters
         if runs := runs_of(entries):
             summary.runs[month] = runs
         for entry in entries.values():

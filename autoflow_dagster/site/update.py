@@ -168,7 +168,7 @@ def _retired(store: Store, names: Collection[str]) -> list[Summary]:
     return [
         summary
         for summary in store.read_summaries()
-        if summary.config not in names and summary.months and not summary.is_retired
+        if summary.config not in names and summary.dated_months and not summary.is_retired
     ]
 
 

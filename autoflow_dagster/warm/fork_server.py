@@ -79,6 +79,8 @@ class ForkServer:
         Of the imports.
     environment : mapping
         In which they were done.
+    imposed : mapping
+        Variables that the imports have set, as they would have in each process.
     own_names : frozenset of str
         Imported modules that the module to run would look for in its working directory first.
     """
@@ -89,6 +91,7 @@ class ForkServer:
     successor: Sequence[str]
     freshness: preload.Freshness
     environment: Mapping[str, str]
+    imposed: Mapping[str, str]
     own_names: frozenset[str]
     attributes: Attributes = field(default_factory=Attributes.of_this_process)
     children: dict[int, Child] = field(default_factory=dict)
@@ -246,6 +249,7 @@ class ForkServer:
                 self.poll.register(connection, select.POLLRDHUP)
             return None
         self._leave(connection, files)
+        task.environment.update(self.imposed)
         return _start(self.purpose, task, connection, files)
 
     def _leave(self, connection: socket.socket, files: list[int]) -> None:

@@ -3,7 +3,7 @@
 In a kernel, imports happen when the notebook's own standard output is in place, and an IPython shell. In
 a fork server there is neither. Modules that keep the output they find get a stand-in, which becomes the
 kernel's. Modules that ask what shell there is (pandas, to choose how many columns to show) get the answer
-of a kernel; modules that do anything with it must not be imported before there is one.
+of a kernel. Modules that do anything with it, or that write something, are left to each kernel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextlib
 import gc
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, TextIO
 
@@ -30,10 +30,16 @@ class StandIn(io.TextIOBase):
     ----------
     stream : text file or None
         What it stands for; None for what `sys` has at the time.
+    on_write : callable
+        Called before anything is written.
+    is_silent : bool
+        Whether what is written is dropped.
     """
 
     def __init__(self, name: str) -> None:
         self.stream: TextIO | None = getattr(sys, name)
+        self.on_write: Callable[[], None] = _do_nothing
+        self.is_silent = False
         self._name = name
 
     def _current(self) -> Any:
@@ -44,7 +50,8 @@ class StandIn(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write to what this stands for."""
-        return int(self._current().write(text))
+        self.on_write()
+        return len(text) if self.is_silent else int(self._current().write(text))
 
     def flush(self) -> None:
         """Flush what this stands for."""
@@ -76,6 +83,10 @@ class StandIn(io.TextIOBase):
         return self._current().errors
 
 
+def _do_nothing() -> None:
+    pass
+
+
 _stand_ins: list[StandIn] = []
 
 
@@ -85,8 +96,8 @@ def settle(streams: bool) -> None:
         stand_in.stream = getattr(sys, stand_in._name) if streams else None
 
 
-class ShellUses:
-    """Modules that used the IPython shell while they were imported, as only a real one can be.
+class KernelUses:
+    """Modules that needed a real kernel while they were imported: for its shell, or to write to it.
 
     Attributes
     ----------
@@ -99,8 +110,13 @@ class ShellUses:
         self._asked: set[str] = set()
 
     def note(self) -> None:
-        """Note the modules that are being imported now: one uses the shell."""
+        """Note the modules that are being imported now: one needs the kernel."""
         self.modules |= _modules_being_imported()
+
+    def watch_output(self) -> None:
+        """Note who writes to the standard output or error output from now on."""
+        for stand_in in _stand_ins:
+            stand_in.on_write, stand_in.is_silent = self.note, False
 
     def note_question(self) -> None:
         """Note the modules that are being imported now: one asks for the shell."""
@@ -128,13 +144,13 @@ class ShellStandIn:
     its configuration names a kernel. Anything else is a use.
     """
 
-    def __init__(self, uses: ShellUses, shell_class: type[Any]) -> None:
+    def __init__(self, uses: KernelUses, shell_class: type[Any]) -> None:
         self._uses = uses
         self._shell_class = shell_class
         self.kernel = _KernelStandIn(uses)
         self.config: dict[str, object] = {"IPKernelApp": {}}
 
-    @property  # so that isinstance says what it would say of a kernel's shell
+    @property  # type: ignore[misc]  # for isinstance to say what it would say of a kernel's shell
     def __class__(self) -> type[Any]:
         return self._shell_class
 
@@ -144,7 +160,7 @@ class ShellStandIn:
 
 
 class _KernelStandIn:
-    def __init__(self, uses: ShellUses) -> None:
+    def __init__(self, uses: KernelUses) -> None:
         self._uses = uses
 
     def __getattr__(self, name: str) -> Any:
@@ -153,12 +169,16 @@ class _KernelStandIn:
 
 
 @contextlib.contextmanager
-def kernel_surroundings() -> Iterator[ShellUses]:
-    """Import in the block what a notebook would import; yields who used the shell."""
+def kernel_surroundings() -> Iterator[KernelUses]:
+    """Import in the block what a notebook would import; yields who needed the kernel.
+
+    What is written is dropped, as is what a kernel writes before it has clients; from a call of
+    `KernelUses.watch_output` on it is a use.
+    """
     from ipykernel.zmqshell import ZMQInteractiveShell
     from IPython.core.interactiveshell import InteractiveShell
 
-    uses = ShellUses()
+    uses = KernelUses()
     shell = ShellStandIn(uses, ZMQInteractiveShell)
 
     def instance(*_arguments: object, **_options: object) -> ShellStandIn:
@@ -168,6 +188,8 @@ def kernel_surroundings() -> Iterator[ShellUses]:
     output, errors = sys.stdout, sys.stderr
     _stand_ins[:] = [StandIn("stdout"), StandIn("stderr")]
     sys.stdout, sys.stderr = _stand_ins
+    for stand_in in _stand_ins:
+        stand_in.is_silent = True
     # `IPython.get_ipython` asks this class; a kernel has a `get_ipython` among the builtins, too.
     InteractiveShell.initialized = lambda: True  # type: ignore[method-assign]
     InteractiveShell.instance = instance  # type: ignore[assignment, method-assign]
@@ -182,6 +204,8 @@ def kernel_surroundings() -> Iterator[ShellUses]:
         gc.collect()
         if sys.getrefcount(shell) > kept_by_us:
             uses.note_all_who_asked()
+        for stand_in in _stand_ins:
+            stand_in.on_write, stand_in.is_silent = _do_nothing, False
 
 
 def is_within(module: str, packages: Iterable[str]) -> bool:

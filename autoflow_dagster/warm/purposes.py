@@ -97,10 +97,13 @@ def _kernel_obstacle() -> str:
     return "" if hasattr(kernelapp, _POLLER) else f"this version of ipykernel has no {_POLLER}"
 
 
+_PICTURE_FORMATS = tuple(f"PIL.{n}ImagePlugin" for n in ("Bmp", "Gif", "Jpeg", "Png", "Ppm"))
+
 RUNS = Purpose(
     module="dagster",
     modules=("dagster", "dagster._cli", "papermill", "nbformat", "nbclient", "jupyter_client"),
     later=(
+        *_PICTURE_FORMATS,
         "autoflow_dagster.build",
         "autoflow_dagster.parser",
         "dagster._core.assets",
@@ -125,10 +128,14 @@ RUNS = Purpose(
         "autoflow_dagster.reports.pdf",
         "bleach.css_sanitizer",
         "bs4",
-        "fontTools.ttLib",
+        "croniter",
+        "fontTools.ttLib.ttCollection",
         "fsspec.implementations.local",
         "html5lib",
         "httpx",
+        "ipykernel.kernelspec",
+        "IPython.display",
+        "jinja2.ext",
         "jinja2.sandbox",
         "mako.template",
         "mistune",
@@ -177,9 +184,10 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     "httpx": ("anyio", "h11", "httpcore"),
     "matplotlib.pyplot": (
         "matplotlib.backends.backend_agg",
-        *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm")),
+        *_PICTURE_FORMATS,
     ),
     "pandas": ("jinja2", "pandas.io.formats.style", "pyarrow.pandas_compat"),
+    "pyarrow.pandas_compat": ("pyarrow.vendored.version",),
 }
 """What modules import later, when they are used. As with `Purpose.later`, nothing depends on these."""
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from autoflow_dagster.warm import become, preload
 from autoflow_dagster.warm.fork_server import ForkServer
-from autoflow_dagster.warm.kernel_surroundings import ShellUses, is_within, kernel_surroundings
+from autoflow_dagster.warm.kernel_surroundings import KernelUses, is_within, kernel_surroundings
 from autoflow_dagster.warm.notebook_imports import learned_modules, watched_files
 from autoflow_dagster.warm.purposes import COMPANIONS, PURPOSES, Purpose
 
@@ -100,7 +100,7 @@ def _import_everything(
     """Do the imports and return the server, or start this process anew to import less."""
     started = time.monotonic()
     purpose, plan = PURPOSES[options.purpose], _read_plan(options)
-    wanted, watched = _wanted(purpose, options, plan)
+    wanted, watched = _wanted(purpose, options)
     freshness = preload.Freshness(watched)
     descriptors = preload.open_descriptors()
     gc.disable()
@@ -110,14 +110,15 @@ def _import_everything(
         before = frozenset(sys.modules)
         surroundings = kernel_surroundings() if purpose.learns else _no_kernel()
         with surroundings as uses:
-            later = preload.preload(
-                filter(plan.allows, itertools.chain(wanted, _companions())), descriptors
-            )
-    doubtful = base.doubtful or later.doubtful
+            hinted = preload.preload(filter(plan.allows, purpose.later), descriptors)
+            uses.watch_output()
+            names = itertools.chain(plan.also, wanted, _companions())
+            later = preload.preload(filter(plan.allows, names), descriptors)
+    doubtful = base.doubtful or hinted.doubtful or later.doubtful
     if doubtful or uses.modules:
         plan = _revised(plan, doubtful, uses.modules, before, options.purpose)
         _start_anew(plan, options, environment, arguments)
-    _report(purpose, options, started, {**base.failed, **later.failed})
+    _report(purpose, options, started, later.failed)
     freshness.modules_are_loaded()
     gc.enable()
     gc.collect()
@@ -129,18 +130,16 @@ def _import_everything(
         successor=_command(arguments),
         freshness=freshness,
         environment=environment,
+        imposed=_changes(environment),
         own_names=preload.top_level_modules() - found_by_itself,
     )
 
 
-def _wanted(
-    purpose: Purpose, options: argparse.Namespace, plan: Plan
-) -> tuple[list[str], list[Path]]:
+def _wanted(purpose: Purpose, options: argparse.Namespace) -> tuple[list[str], list[Path]]:
     """Return the modules to import besides the purpose's own, and the files that say so."""
-    hints = [*purpose.later, *plan.also]
     if options.module or not (purpose.learns and options.inputs):
-        return hints + options.module, []
-    return hints + learned_modules(options.inputs), watched_files(options.inputs)
+        return options.module, []
+    return learned_modules(options.inputs), watched_files(options.inputs)
 
 
 def _companions() -> Iterator[str]:
@@ -155,27 +154,33 @@ def _variables(purpose: Purpose, environment: dict[str, str]) -> Iterator[None]:
     variables = {k: v for k, v in purpose.variables.items() if k not in environment}
     os.environ.update(variables)
     yield
-    for name in variables:
-        del os.environ[name]
+    for name, value in variables.items():
+        if os.environ.get(name) == value:
+            del os.environ[name]
+
+
+def _changes(environment: dict[str, str]) -> dict[str, str]:
+    """Return the variables that imports have set; they are set in the processes, too."""
+    return {k: v for k, v in os.environ.items() if environment.get(k) != v}
 
 
 @contextlib.contextmanager
-def _no_kernel() -> Iterator[ShellUses]:
-    yield ShellUses()
+def _no_kernel() -> Iterator[KernelUses]:
+    yield KernelUses()
 
 
 def _revised(
     plan: Plan,
     doubtful: tuple[str, str] | None,
-    used_shell: set[str],
+    users: set[str],
     before: frozenset[str],
     purpose: str,
 ) -> Plan:
     """Return the plan without what was found to be in doubt; says so."""
-    without = [*plan.without, *sorted(used_shell)]
-    if used_shell:
-        names = ", ".join(sorted(used_shell))
-        _say(purpose, f"left to each process, as they use its shell: {names}")
+    without = [*plan.without, *sorted(users)]
+    if users:
+        names = ", ".join(sorted(users))
+        _say(purpose, f"left to each process, as they use it when imported: {names}")
     if doubtful:
         without.append(doubtful[0])
         _say(purpose, f"left to each process: {doubtful[0]}; when imported, {doubtful[1]}")

@@ -1,0 +1,75 @@
+"""Scraps as Dagster metadata."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import pytest
+
+from autoflow_dagster.scrap_metadata import MAX_TEXT_CHARACTERS, scrap_metadata
+from autoflow_dagster.scraps import scraps_of
+
+
+def _entry(data: Any, encoder: str = "json") -> Any:
+    return scrap_metadata({"x": {"name": "x", "data": data, "encoder": encoder}})["scrap: x"]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (3, "IntMetadataValue"),
+        (2.5, "FloatMetadataValue"),
+        (True, "BoolMetadataValue"),
+        ("text", "TextMetadataValue"),
+        ([1, 2], "JsonMetadataValue"),
+        ({"a": 1}, "JsonMetadataValue"),
+        (None, "TextMetadataValue"),
+        (float("nan"), "TextMetadataValue"),
+        ([float("inf")], "TextMetadataValue"),
+        (2**70, "TextMetadataValue"),
+    ],
+)
+def test_each_kind_of_scrap_has_its_kind_of_metadata(data: Any, kind: str) -> None:
+    """Numbers stay numbers, so that Dagster can plot them."""
+    assert type(_entry(data)).__name__ == kind
+
+
+def test_a_long_text_is_shortened_and_says_so() -> None:
+    """The executed notebook has all of it."""
+    text = _entry("a" * 5000).value
+    assert text.startswith("a" * MAX_TEXT_CHARACTERS)
+    assert text.endswith("(5000 characters; the executed notebook has all)")
+
+
+def test_a_data_frame_becomes_a_markdown_table_with_limits() -> None:
+    """As scrapbook glues it: parquet in base64."""
+    import pyarrow
+    import pyarrow.parquet
+
+    buffer = io.BytesIO()
+    table = pyarrow.table({"pcod": [f"D|{n}" for n in range(25)], "value": list(range(25))})
+    pyarrow.parquet.write_table(table, buffer)
+    lines = _entry(base64.b64encode(buffer.getvalue()).decode(), "pandas").value.splitlines()
+    assert lines[:3] == ["| pcod | value |", "| --- | --- |", "| D\\|0 | 0 |"]
+    assert lines[-1] == "5 more rows, 0 more columns."
+
+
+def test_a_broken_data_frame_is_said_to_be_broken() -> None:
+    """A scrap is data from a notebook, which can hold anything."""
+    assert "could not be decoded" in _entry("bm8gcGFycXVldA==", "pandas").value
+
+
+def test_a_later_scrap_of_the_same_name_wins() -> None:
+    """As in scrapbook."""
+
+    def output(data: int) -> dict[str, Any]:
+        scrap = {"name": "n", "data": data, "encoder": "json", "version": 1}
+        return {
+            "data": {"application/scrapbook.scrap.json+json": scrap},
+            "metadata": {"scrapbook": {"name": "n", "data": True, "display": False}},
+        }
+
+    notebook = {"cells": [{"outputs": [output(1)]}, {"outputs": [output(2)]}, {"source": ""}]}
+    assert scraps_of(notebook)["n"]["data"] == 2
