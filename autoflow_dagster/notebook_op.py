@@ -100,7 +100,7 @@ def _execute(
         destination=settings.notebooks_dir / f"{stem}.ipynb",
         failed_dir=settings.failed_notebooks_dir,
         parameters=parameters,
-        working_dir=settings.inputs_dir,
+        working_dir=settings.working_dir or settings.inputs_dir,
         kernel_name=notebook.kernel,
         timeout=notebook.timeout,
         environment=kernel_environment(settings.environ, settings.kernel_env),

@@ -7,6 +7,7 @@ is Dagster's business.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -30,11 +31,17 @@ from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 20
-"""For a process to end by itself after it was asked to; then it is killed."""
+STOP_SECONDS = 10
+"""For the processes to end by themselves after they were asked to; then they are killed."""
 
 MAX_RESTARTS = 5
 """Give up, so that the container's supervisor notices, when a process dies so often in a row."""
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where clients on this machine find what listens on all addresses."""
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 STABLE_SECONDS = 120
 """A process that lived so long starts with a clean slate of restarts."""
@@ -73,7 +80,9 @@ class Service:
     read_only : bool
         Whether the UI allows no changes.
     path_prefix : str
-        Under which a reverse proxy serves the UI, such as ``/autoflow``.
+        Under which a reverse proxy serves the UI, such as ``/autoflow``; empty for none.
+    first_delay_seconds : float
+        Before a process that died is started again; doubled each time.
     """
 
     environment: Mapping[str, str]
@@ -83,13 +92,17 @@ class Service:
     log_level: str = "info"
     read_only: bool = False
     path_prefix: str = ""
+    first_delay_seconds: float = 1.0
     children: list[Child] = field(default_factory=list)
+    code_socket: Path | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property
     def url(self) -> str:
-        """Address of the Dagster UI."""
-        return f"http://{self.host}:{self.port}{self.path_prefix}"
+        """Address of the Dagster UI, for clients on this machine."""
+        host = ANY_ADDRESS.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self.port}{self.path_prefix}"
 
     def start(self) -> None:
         """Start the three processes; returns at once.
@@ -101,10 +114,10 @@ class Service:
         """
         self.port = free_port(self.host, self.port)
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="autoflow-")))
-        code_socket, workspace = directory / "code.sock", directory / "workspace.yaml"
-        workspace.write_text(_workspace_of(code_socket))
+        self.code_socket, workspace = directory / "code.sock", directory / "workspace.yaml"
+        workspace.write_text(_workspace_of(self.code_socket))
         self.children = [
-            Child("code server", self._code_server(code_socket)),
+            Child("code server", self._code_server(self.code_socket)),
             Child("webserver", self._webserver(workspace)),
             Child("daemon", self._daemon(workspace)),
         ]
@@ -139,6 +152,7 @@ class Service:
             stdout=child.log,
             stderr=subprocess.STDOUT if child.log else None,
             start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
+            preexec_fn=_die_with_parent if _libc else None,
         )
         child.started_at = time.monotonic()
         child.restart_at = None
@@ -191,7 +205,7 @@ class Service:
                 f"has died {child.restarts + 1} times in a row (exit status {status}).",
                 self._where_logs_are(),
             )
-        delay = 2.0**child.restarts
+        delay = self.first_delay_seconds * 2.0**child.restarts
         child.restarts += 1
         child.restart_at = now + delay
         logger.warning(
@@ -201,31 +215,64 @@ class Service:
     def _where_logs_are(self) -> str:
         return f"Its log is in {self.log_dir}." if self.log_dir else "See its log lines above."
 
-    def stop_requesting(self) -> None:
+    def stop_requesting(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
         """Stop the daemon: nothing new is requested or started, running runs go on."""
-        self._stop_children("daemon")
+        self._stop_children("daemon", is_urgent=is_urgent)
 
-    def stop(self) -> None:
-        """Stop everything that still runs and remove temporary files."""
-        self._stop_children("daemon", "webserver", "code server")
+    def restart(self, environment: Mapping[str, str]) -> None:
+        """Start all three again with another environment; running runs go on."""
+        names = [child.name for child in self.children]
+        logger.info(
+            "Restarting the %s: a setting that they start with has changed.", ", ".join(names)
+        )
+        self.environment = environment
+        children = self.children
+        self._stop_children(*names)
+        self.children = [Child(child.name, child.argv, log=child.log) for child in children]
+        for child in self.children:
+            self._spawn(child)
+
+    def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """Stop everything that still runs and remove temporary files.
+
+        Parameters
+        ----------
+        is_urgent : callable
+            Asked while processes are given time to end; true kills them.
+        """
+        self._stop_children("daemon", "webserver", "code server", is_urgent=is_urgent)
         self._stack.close()
 
     def kill(self) -> None:
         """End everything at once."""
         for child in self.children:
             signal_group(child.process, signal.SIGKILL)
+            if child.process is not None:
+                child.process.wait()
+        self.children = []
         self._stack.close()
 
-    def _stop_children(self, *names: str) -> None:
-        stopping = [c for name in names for c in self.children if c.name == name and c.is_running]
+    def _stop_children(self, *names: str, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        stopping = [c for name in names for c in self.children if c.name == name]
         for child in stopping:
-            assert child.process is not None, "running children have a process"
-            child.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(STOP_SECONDS)
+            if child.is_running and child.process is not None:
+                child.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(c.is_running for c in stopping) and time.monotonic() < deadline:
+            if is_urgent():
+                break
+            time.sleep(POLL_SECONDS / 4)
+        for child in stopping:
             signal_group(child.process, signal.SIGKILL)
-            child.process.wait()
+            if child.process is not None:
+                child.process.wait()
         self.children = [child for child in self.children if child.name not in names]
+
+
+def _die_with_parent() -> None:
+    """See to it that a child is asked to end when this process is killed; runs in the child."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _workspace_of(code_socket: Path) -> str:

@@ -221,6 +221,9 @@ class Settings:
         _path,
         "Directory of Docker secrets; a file named like a variable wins over the variable.",
     )
+    working_dir: Path | None = None
+    """Where notebooks are executed; None: in the inputs directory. Not a setting of the operator."""
+
     environ: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -237,6 +240,14 @@ class Settings:
         SettingsError
             Naming all wrong values at once.
         """
+        settings, problems = cls.read(environ)
+        if problems:
+            raise SettingsError("", "\n".join(problems))
+        return settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+        """Return the settings, with defaults for wrong values, and a line for each of those."""
         secrets_dir = _path(environ.get("AUTOFLOW_SECRETS_DIR") or "/run/secrets")
         values: dict[str, Any] = {"environ": environ}
         problems = []
@@ -250,9 +261,7 @@ class Settings:
                 problems.append(str(error))
             except ValueError as error:
                 problems.append(f"{name}:{_shown_value(text)} is not valid. {error}")
-        if problems:
-            raise SettingsError("", "\n".join(sorted(problems)))
-        return cls(**values)
+        return cls(**values), sorted(problems)
 
     def secret(self, name: str) -> str | None:
         """Return the present value of a secret, None when it is not set.

@@ -103,6 +103,11 @@ class KernelSession:
         """Start to run code, and do not wait for it."""
         self.client.execute(code)
 
+    def reply(self) -> str:
+        """Wait for what was begun; return the name of the error that ended it, or ``ok``."""
+        content = self._run(self.client.get_shell_msg(timeout=REPLY_SECONDS))["content"]
+        return str(content.get("ename", content["status"]))
+
     def value(self, expression: str) -> Any:
         """Return the value of an expression, which has to be one that JSON can hold."""
         return json.loads(self.run(f"import json; print(json.dumps({expression}))"))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from autoflow_dagster.config_names import job_names
-from autoflow_dagster.schema import ConfigModel
+from autoflow_dagster.parser.config_names import job_names
+from autoflow_dagster.parser.schema import ConfigModel
 
 
 def names(*configs: dict[str, Any]) -> list[str]:

@@ -15,8 +15,7 @@ from pydantic_core import PydanticUndefined
 from autoflow_dagster.date_set import DateSet
 from autoflow_dagster.date_stencil import DateStencil
 from autoflow_dagster.parser import parse_workflows
-from autoflow_dagster.planning import available_dates_of, is_selected
-from autoflow_dagster.schema import (
+from autoflow_dagster.parser.schema import (
     ConfigModel,
     FileModel,
     Model,
@@ -25,6 +24,7 @@ from autoflow_dagster.schema import (
     SensorModel,
     WorkflowModel,
 )
+from autoflow_dagster.planning import available_dates_of, is_selected
 from autoflow_dagster.workflows import WorkflowConfig
 
 TEXT = (Path(__file__).parent.parent / "docs" / "workflows-yml.md").read_text()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from autoflow_dagster.durations import LONGEST, parse_duration
+from autoflow_dagster.parser.durations import LONGEST, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from autoflow_dagster.errors import WorkflowsFileError
-from autoflow_dagster.notebook_checks import installed_kernels
 from autoflow_dagster.notebook_facts import (
     UnreadableNotebookError,
     assigned_names,
     read_notebook_facts,
 )
 from autoflow_dagster.parser import parse_workflows
+from autoflow_dagster.parser.notebook_checks import installed_kernels
 from autoflow_dagster.workflows import WorkflowDefinitions
 
 FILES = Path(__file__).parent / "bad_configs" / "files"

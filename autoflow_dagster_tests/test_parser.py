@@ -18,11 +18,10 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoflow_dagster import notebook_checks
 from autoflow_dagster.date_stencil import DateStencil
 from autoflow_dagster.errors import WorkflowsFileError
-from autoflow_dagster.parser import load_workflows, parse_workflows
-from autoflow_dagster.schema_values import is_cron
+from autoflow_dagster.parser import load_workflows, notebook_checks, parse_workflows
+from autoflow_dagster.parser.schema_values import is_cron
 from autoflow_dagster.workflows import Every, Output, WorkflowConfig, WorkflowDefinitions
 
 HERE = Path(__file__).parent

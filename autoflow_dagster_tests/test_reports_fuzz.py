@@ -9,6 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
 from autoflow_dagster_tests.report_notebooks import (
     Report,
     code,
@@ -19,8 +22,6 @@ from autoflow_dagster_tests.report_notebooks import (
     shown,
     squeezed,
 )
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 pytestmark = pytest.mark.integration
 

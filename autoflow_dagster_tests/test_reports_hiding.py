@@ -100,7 +100,9 @@ def _colours(report: Report) -> list[bytes]:
     for page in report.pdf.pages:
         contents = page.get_contents()
         assert contents is not None
-        found += [line for line in contents.get_data().split(b"\n") if line.endswith((b" scn", b" rg"))]
+        found += [
+            line for line in contents.get_data().split(b"\n") if line.endswith((b" scn", b" rg"))
+        ]
     return found
 
 
@@ -113,7 +115,12 @@ def test_secrets_and_directories_are_never_in_a_report(tmp_path: Path, chosen: s
     cells = [
         markdown(f"# Token {TOKEN}\n\nIn {place}/notebooks/a.ipynb"),
         code(f"token = '{TOKEN}'", printed(f"{TOKEN}\n{place}"), error(TOKEN)),
-        code("x", shown("text/html", f"<p>{escaped} {place}</p><table><tr><td>{escaped}</td></tr></table>")),
+        code(
+            "x",
+            shown(
+                "text/html", f"<p>{escaped} {place}</p><table><tr><td>{escaped}</td></tr></table>"
+            ),
+        ),
         code("x", result(TOKEN), shown("text/markdown", f"at {TOKEN}")),
     ]
     report = make(

@@ -52,7 +52,9 @@ def sizes(report: Report) -> list[tuple[float, float]]:
     ("data", "metadata", "expected"),
     [
         pytest.param(png(400, 200), {}, (300, 150), id="no density: 96 dots to the inch"),
-        pytest.param(encoded("PNG", (400, 200), dpi=(100, 100)), {}, (288, 144), id="its own density"),
+        pytest.param(
+            encoded("PNG", (400, 200), dpi=(100, 100)), {}, (288, 144), id="its own density"
+        ),
         pytest.param(
             png(800, 400), {"image/png": {"width": 400, "height": 200}}, (300, 150), id="retina"
         ),
@@ -112,7 +114,9 @@ def test_captions_and_alternative_texts_come_from_the_notebook(tmp_path: Path) -
         code("#| fig-cap: 'Flows *of* January'\n#| fig-alt: A map\nplot()", picture()),
         code("plot()", picture(), caption="From | the cell"),
         code("plot()", picture(caption="From #the output")),
-        code("#| tbl-cap: Table words\ndf", shown("text/html", "<table><tr><td>1</td></tr></table>")),
+        code(
+            "#| tbl-cap: Table words\ndf", shown("text/html", "<table><tr><td>1</td></tr></table>")
+        ),
     ]
     report = make(tmp_path, *cells)
     for text in ("Flows *of* January", "From | the cell", "From #the output", "Table words"):
@@ -129,7 +133,10 @@ def test_captions_and_alternative_texts_come_from_the_notebook(tmp_path: Path) -
         (picture(encoded("JPEG")[:300], "image/jpeg"), remarks.PICTURE_BROKEN),
         (shown("image/png", "%%% not base64"), remarks.PICTURE_BROKEN),
         (shown("image/svg+xml", "<svg><unclosed"), remarks.PICTURE_BROKEN),
-        (shown("image/svg+xml", '<!DOCTYPE s [<!ENTITY a "b">]><svg>&a;</svg>'), remarks.PICTURE_BROKEN),
+        (
+            shown("image/svg+xml", '<!DOCTYPE s [<!ENTITY a "b">]><svg>&a;</svg>'),
+            remarks.PICTURE_BROKEN,
+        ),
         (picture(png(20_000, 20_000)), remarks.PICTURE_TOO_LARGE),
         (shown("text/html", '<img src="https://example.org/map.png">'), remarks.PICTURE_REMOTE),
         (shown("text/markdown", "![](map.png)"), remarks.PICTURE_MISSING),
@@ -181,7 +188,15 @@ def test_drawings_lose_what_could_run_or_be_fetched() -> None:
 
 @pytest.mark.parametrize(
     ("text", "points"),
-    [("96px", 72), ("96", 72), ("1in", 72), ("2.54cm", 72), ("72pt", 72), ("50%", None), ("x", None)],
+    [
+        ("96px", 72),
+        ("96", 72),
+        ("1in", 72),
+        ("2.54cm", 72),
+        ("72pt", 72),
+        ("50%", None),
+        ("x", None),
+    ],
 )
 def test_lengths_are_read_in_every_unit(text: str, points: float | None) -> None:
     """Of CSS's units, the absolute ones."""

@@ -13,7 +13,15 @@ import pytest
 from autoflow_dagster.errors import ReportError
 from autoflow_dagster.reports import Provenance, ReportOptions, write_report
 from autoflow_dagster.reports.provenance import date_ranges_text, dates_text, provenance_text
-from autoflow_dagster_tests.report_notebooks import Report, code, dataframe, make, markdown, picture, shown
+from autoflow_dagster_tests.report_notebooks import (
+    Report,
+    code,
+    dataframe,
+    make,
+    markdown,
+    picture,
+    shown,
+)
 
 FULL = Provenance(
     workflow="flows_above_normal",
@@ -39,7 +47,9 @@ CELLS = (
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Return a report with full provenance."""
     directory = tmp_path_factory.mktemp("full")
-    return make(directory, *CELLS, format=request.param, provenance=FULL, author="Team", language="fr")
+    return make(
+        directory, *CELLS, format=request.param, provenance=FULL, author="Team", language="fr"
+    )
 
 
 @pytest.mark.integration
@@ -108,7 +118,12 @@ def test_the_title_comes_from_the_notebook(
     tmp_path: Path, cells: list[object], metadata: dict[str, str], title: str
 ) -> None:
     """Its metadata, else its first heading of the first level, else its name."""
-    made = make(tmp_path, *cells, metadata=metadata, name="flows_report__w_2016-01-01_ab__20160101T000000Z.ipynb")
+    made = make(
+        tmp_path,
+        *cells,
+        metadata=metadata,
+        name="flows_report__w_2016-01-01_ab__20160101T000000Z.ipynb",
+    )
     assert made.summary.title == title
     assert title in made.pages[0]
 
@@ -123,7 +138,11 @@ def test_a_report_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ReportError):
         make(tmp_path, *CELLS, template=template)
     assert older.read_bytes() == b"older"
-    assert {path.name for path in tmp_path.iterdir()} == {"report.pdf", "bad.tpl", "flows_report.ipynb"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "report.pdf",
+        "bad.tpl",
+        "flows_report.ipynb",
+    }
 
 
 def test_importing_reports_imports_nothing_heavy() -> None:

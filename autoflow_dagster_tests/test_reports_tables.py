@@ -75,7 +75,10 @@ def test_a_multiindex_keeps_its_spans() -> None:
     table = read_table(frame.to_html())
     assert table.head == 3
     assert table.width() == 6
-    places = {place.cell.text: (place.x, place.y, place.colspan, place.rowspan) for place in table.placed()}
+    places = {
+        place.cell.text: (place.x, place.y, place.colspan, place.rowspan)
+        for place in table.placed()
+    }
     assert places["2016"] == (2, 0, 2, 1)
     assert places["South"] == (0, 5, 1, 2)
 
@@ -175,7 +178,9 @@ def test_a_wide_table_is_never_cut_off(tmp_path: Path, columns: int, rows: int) 
     for page in report.pdf.pages:
         ends: list[float] = []
 
-        def visit(text: str, cm: list[float], tm: list[float], *_: object, ends: list[float] = ends) -> None:
+        def visit(
+            text: str, cm: list[float], tm: list[float], *_: object, ends: list[float] = ends
+        ) -> None:
             if text.strip():
                 ends.append(cm[0] * tm[4] + cm[4])
 
@@ -206,7 +211,9 @@ def test_text_in_tables_is_broken_into_lines_and_numbers_are_not(tmp_path: Path)
     endless = "x" * 300
     html = pd.DataFrame({"n": [123456.789012], "words": [words], "endless": [endless]}).to_html()
     with pd.option_context("display.max_colwidth", None):
-        html = pd.DataFrame({"n": [123456.789012], "words": [words], "endless": [endless]}).to_html()
+        html = pd.DataFrame(
+            {"n": [123456.789012], "words": [words], "endless": [endless]}
+        ).to_html()
     report = make(tmp_path, as_output(html))
     assert len(report.pages) == 1
     assert "123456.789012" in report.text

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from autoflow_dagster_tests.report_notebooks import Report, code, make, markdown, raw, shown, squeezed
+from autoflow_dagster_tests.report_notebooks import (
+    Report,
+    code,
+    make,
+    markdown,
+    raw,
+    shown,
+    squeezed,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -69,7 +77,10 @@ LANGUAGES = {
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Return a PDF of a text with everything that Markdown has."""
-    cells = [markdown(STORY), *(markdown(f"### {name}\n\n{text}") for name, text in LANGUAGES.items())]
+    cells = [
+        markdown(STORY),
+        *(markdown(f"### {name}\n\n{text}") for name, text in LANGUAGES.items()),
+    ]
     return make(tmp_path_factory.mktemp("story"), *cells)
 
 
@@ -158,7 +169,9 @@ def test_arabic_runs_from_right_to_left(tmp_path: Path) -> None:
 
 def test_displayed_markdown_is_text_like_any_other(tmp_path: Path) -> None:
     """`display(Markdown(...))` makes headings, which are bookmarks too."""
-    cell = code("x", shown("text/markdown", "## Shown *so*\n\nText with $x^2$", "<Markdown object>"))
+    cell = code(
+        "x", shown("text/markdown", "## Shown *so*\n\nText with $x^2$", "<Markdown object>")
+    )
     report = make(tmp_path, cell)
     assert "Shown so" in report.text
     assert "<Markdown" not in report.text

@@ -10,11 +10,11 @@ import jsonschema
 import pytest
 import yaml
 
-from autoflow_dagster.config_checks import CDR_ASSETS, RESERVED_JOB_NAMES
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.parser import parse_workflows
-from autoflow_dagster.schema import MODELS, FileModel, json_schema
-from autoflow_dagster.schema_values import OWNER_PATTERN, TAG_KEY_PATTERN, TAG_VALUE_PATTERN
+from autoflow_dagster.parser.config_checks import CDR_ASSETS, RESERVED_JOB_NAMES
+from autoflow_dagster.parser.schema import MODELS, FileModel, json_schema
+from autoflow_dagster.parser.schema_values import OWNER_PATTERN, TAG_KEY_PATTERN, TAG_VALUE_PATTERN
 
 ROOT = Path(__file__).parent.parent
 COMMITTED = ROOT / "docs" / "workflows.schema.json"

@@ -26,6 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteServer]:
     (outputs / ".dagster/secret.html").write_text("SECRET")
     (outputs / "reports/.hidden.pdf").write_text("SECRET")
     (outputs / "reports/notes.txt").write_text("SECRET")
+    (outputs / "site/records/a.html").write_text("SECRET")
     (outputs / "other").mkdir()
     (outputs / "other/a.html").write_text("SECRET")
     (outputs / "secret.html").write_text("SECRET")
@@ -87,7 +88,7 @@ def test_it_serves_the_site(server: SiteServer, path: str, content_type: str, st
         "site/", "site", "reports/", "notebooks", "site/configs/flows/",
         ".dagster/secret.html", ".site.lock", "secret.html", "other/a.html",
         "reports/.hidden.pdf", "reports/notes.txt", "site/records/site.json",
-        "site/records/flows/2016-01.json", "site/./records/site.json", "site//records/site.json",
+        "site/records/flows/2016-01.json", "site/records/a.html", "site/./records/site.json", "site//records/site.json",
         "reports/outside.html", "reports/hidden.html", "reports/records.html", "reports/loop.html",
         "reports/directory/outside.html", "reports/../.dagster/secret.html",
         "reports/../../outside.html", "reports/%2e%2e/%2e%2e/outside.html",

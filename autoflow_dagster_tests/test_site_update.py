@@ -212,7 +212,7 @@ def _record_days(outputs: Path, name: str, days: list[date], barrier: Any) -> No
 @pytest.mark.integration
 def test_processes_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
     """Several runs end in the same second: same config and month, and different ones."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(4)
     shares = [("flows", days_from(DAY, 8)), ("flows", days_from(DAY + timedelta(days=8), 8))]
     shares += [(name, days_from(DAY, 8)) for name in ("first", "second")]

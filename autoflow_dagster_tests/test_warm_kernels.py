@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from autoflow_dagster.warm.asking import NotWarmError
 from autoflow_dagster.warm.keeper import Keeper
-from autoflow_dagster_tests.conftest import wait_for, write_notebook
+from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.kernel_sessions import KernelSession
 
 pytestmark = pytest.mark.integration
@@ -90,20 +88,37 @@ FACTS = textwrap.dedent(
 )
 
 
-@pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    """The environment of kernels in this module."""
-    return {**os.environ, "GREETING": "good day", "OMP_NUM_THREADS": "2", "TZ": "Asia/Kathmandu"}
+ENVIRONMENT = {
+    **os.environ,
+    "GREETING": "good day",
+    "OMP_NUM_THREADS": "2",
+    "TZ": "Asia/Kathmandu",
+}
 
 
-@pytest.fixture(scope="module")
-def server(environment: dict[str, str]) -> Iterator[Path]:
-    """A fork server that has imported a few usual libraries."""
-    keeper = Keeper("kernels", [word for name in MODULES for word in ("--module", name)])
+@contextlib.contextmanager
+def fork_server(*modules: str) -> Iterator[Path]:
+    """Run a fork server that has imported modules; yield its socket."""
+    keeper = Keeper("kernels", [word for name in modules for word in ("--module", name)])
     try:
-        yield keeper.ensure(environment)
+        yield keeper.ensure(ENVIRONMENT)
     finally:
         keeper.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Path]:
+    """A fork server that has imported a few usual libraries."""
+    with fork_server(*MODULES) as socket:
+        yield socket
+
+
+@contextlib.contextmanager
+def warm(server: Path, inputs: Path) -> Iterator[KernelSession]:
+    """Run a kernel that has to be warm."""
+    with KernelSession(server, inputs, ENVIRONMENT) as kernel:
+        assert kernel.is_warm
+        yield kernel
 
 
 @pytest.fixture
@@ -114,13 +129,11 @@ def inputs(tmp_path: Path) -> Path:
     return directory
 
 
-def test_a_notebook_sees_no_difference(
-    server: Path, inputs: Path, environment: dict[str, str]
-) -> None:
+def test_a_notebook_sees_no_difference(server: Path, inputs: Path) -> None:
     """Environment, arguments, limits, signals, threads, streams and so on are those of a cold one."""
     facts = []
     for asked in (server, None):
-        with KernelSession(asked, inputs, environment) as kernel:
+        with KernelSession(asked, inputs, ENVIRONMENT) as kernel:
             assert kernel.is_warm == (asked is not None)
             kernel.run("import ipywidgets")
             facts.append(json.loads(kernel.run(FACTS)))
@@ -128,3 +141,113 @@ def test_a_notebook_sees_no_difference(
     differences = {n: (warm[n], cold[n]) for n in cold if warm[n] != cold[n]}
     assert differences == {}
     assert warm["environment"]["GREETING"] == "good day"
+
+
+def test_random_numbers_differ_between_kernels(server: Path, inputs: Path) -> None:
+    """Each kernel seeds its generators anew, as an interpreter does when it starts."""
+    code = (
+        "import random, uuid, multiprocessing, secrets\n"
+        "import numpy\n"
+        "print([random.random(), float(numpy.random.random()), str(uuid.uuid4()),"
+        " float(numpy.random.default_rng().random()),"
+        " bytes(multiprocessing.current_process().authkey).hex()])"
+    )
+    drawn = []
+    for _ in range(2):
+        with warm(server, inputs) as kernel:
+            drawn.append(kernel.run(code).strip("[]\n").split(", "))
+    assert all(one != other for one, other in zip(*drawn, strict=True))
+
+
+def test_modules_are_there_but_not_their_effects(server: Path, inputs: Path) -> None:
+    """What was imported is quick to import; what the notebook did not import it does not have."""
+    with warm(server, inputs) as kernel:
+        assert kernel.value("'pandas' in __import__('sys').modules") is True
+        assert kernel.value("'dagster' in __import__('sys').modules") is False
+        assert kernel.run("pandas") == "NameError"
+        assert kernel.value("[n for n in dir() if not n.startswith('_')]") == [
+            "In", "Out", "exit", "get_ipython", "json", "open", "quit",
+        ]  # fmt: skip
+
+
+def test_figures_are_shown(server: Path, inputs: Path) -> None:
+    """The inline backend draws what a cell leaves open, also after its formats were set."""
+    with warm(server, inputs) as kernel:
+        assert kernel.run("import matplotlib.pyplot as plt; _ = plt.plot([1, 2])") == (
+            "image/png\ntext/plain\n"
+        )
+        formats = (
+            "from matplotlib_inline.backend_inline import set_matplotlib_formats\n"
+            "set_matplotlib_formats('svg')\n_ = plt.plot([1, 2])"
+        )
+        assert kernel.run(formats) == "image/svg+xml\ntext/plain\n"
+
+
+def test_output_goes_to_the_notebook(server: Path, inputs: Path) -> None:
+    """Also from modules that took the standard output when they were imported."""
+    code = (
+        "import sys, matplotlib.cbook, subprocess\n"
+        "held = matplotlib.cbook.print_cycles.__defaults__[0]\n"
+        "print('held', file=held, flush=True)\n"
+        "print('error', file=sys.stderr, flush=True)\n"
+    )
+    with warm(server, inputs) as kernel:
+        assert sorted(kernel.run(code).split()) == ["error", "held"]
+        assert "from a process" in kernel.run("!echo from a process")
+
+
+def test_an_interrupt_stops_a_cell_and_not_the_kernel(server: Path, inputs: Path) -> None:
+    """As with any kernel."""
+    started = inputs / "started"
+    with warm(server, inputs) as kernel:
+        kernel.begin(f"open({str(started)!r}, 'w').close(); import time; time.sleep(600)")
+        wait_for("the cell to start", started.exists)
+        kernel.interrupt()
+        assert kernel.reply() == "KeyboardInterrupt"
+        assert kernel.run("print('still here')") == "still here\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("import os; os._exit(7)", 7),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV),
+    ],
+)
+def test_it_is_known_how_a_kernel_ended(
+    server: Path, inputs: Path, ending: str, status: int
+) -> None:
+    """The exit status is that of the kernel's process."""
+    with warm(server, inputs) as kernel:
+        process = kernel.process
+        kernel.begin(ending)
+        assert process.wait() == status
+        assert process.poll() == status
+
+
+def test_a_kernel_that_is_shut_down_ends_properly(server: Path, inputs: Path) -> None:
+    """What is registered to run at exit runs, and the status is 0."""
+    proof = inputs / "proof"
+    with warm(server, inputs) as kernel:
+        process = kernel.process
+        kernel.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(proof)!r}).touch)")
+        kernel.shut_down()
+        assert process.poll() == 0
+    assert proof.exists()
+
+
+def test_memory_limits_hold(server: Path, inputs: Path) -> None:
+    """A limit that the run has set is the kernel's: the cell fails, and not the machine."""
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from autoflow_dagster_tests.kernel_sessions import KernelSession\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, resource.RLIM_INFINITY))\n"
+        "with KernelSession(Path(sys.argv[1]), Path(sys.argv[2])) as kernel:\n"
+        "    print(kernel.is_warm, kernel.run('b = bytearray(4 << 30)'))\n"
+    )
+    command = [sys.executable, "-c", script, str(server), str(inputs)]
+    output = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert output.stdout.split() == ["True", "MemoryError"]

@@ -46,6 +46,10 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "report": CommandEntry("report", "Make a report of an executed notebook."),
     "schema": CommandEntry("schema", "Print the JSON Schema of workflows.yml for editors."),
     "up": CommandEntry("up", "Run the service: sensor, runs and Dagster UI."),
+    "status": CommandEntry("status", "Say whether the running service is ready."),
+    "import-history": CommandEntry(
+        "import_history", "Take over what an original AutoFlow has already run."
+    ),
     "demo": CommandEntry("demo", "Run the example over a demo FlowAPI."),
     "demo-flowapi": CommandEntry("demo", "Serve a demo FlowAPI with synthetic records."),
 }
@@ -77,7 +81,7 @@ def autoflow() -> None:
     \b
     Example: autoflow init inputs
              autoflow validate --inputs inputs
-    """
+    """  # noqa: D301
 
 
 def main(args: list[str] | None = None) -> NoReturn:

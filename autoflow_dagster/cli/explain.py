@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoflow_dagster.cli.options import (
-    ISO_DATE,
     available_dates_option,
     existing_instance,
     find_config,
     inputs_option,
+    iso_date,
     outputs_option,
     read_available_dates,
     read_settings,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config")
-@click.argument("day", metavar="DATE", type=ISO_DATE)
+@click.argument("day", metavar="DATE", type=iso_date)
 @inputs_option
 @outputs_option
 @available_dates_option
@@ -74,4 +74,9 @@ def _errors(instance: DagsterInstance | None, planned: PlannedDate) -> list[str]
         return []
     from autoflow_dagster.ledger import failure_text
 
-    return [failure_text(instance, attempt.run_id) for attempt in planned.attempts]
+    return [
+        "it was stopped on request"
+        if attempt.was_cancelled
+        else failure_text(instance, attempt.run_id)
+        for attempt in planned.attempts
+    ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,18 +86,23 @@ class Launches:
     ----------
     jobs : mapping of str to job
         Job definitions by name.
+    log : binary file
+        Receives what run processes print; Dagster keeps the parts that matter.
     stopped : callable
         How many times the user has asked to stop.
     """
 
     def __init__(
-        self, instance: DagsterInstance, jobs: Mapping[str, Any], stopped: Callable[[], int]
+        self,
+        instance: DagsterInstance,
+        jobs: Mapping[str, Any],
+        log: IO[bytes],
+        stopped: Callable[[], int],
     ) -> None:
         self._instance = instance
         self._jobs = jobs
         self._stopped = stopped
-        self._log = tempfile.TemporaryFile()
-        """What run processes print; Dagster keeps the parts that matter."""
+        self._log = log
 
     def create(self, wanted: Wanted) -> DagsterRun:
         """Create a run, and its partition."""
@@ -128,10 +132,8 @@ class Launches:
             # The launchers that need no code server do not look at the workspace.
             self._instance.launch_run(run.run_id, None)  # type: ignore[arg-type]
 
-    def follow(
-        self, wanted: Wanted, run: DagsterRun, tell: Callable[[EventLogEntry], None]
-    ) -> Outcome:
-        """Tell every event of a run until it has ended; cancel it when the user asks to stop."""
+    def follow(self, wanted: Wanted, run: DagsterRun, display: RunDisplay) -> Outcome:
+        """Show every event of a run until it has ended; cancel it when the user asks to stop."""
         cursor, requests, looked_at = None, 0, time.monotonic()
         while True:
             now = self._run(run)
@@ -177,14 +179,20 @@ class Launches:
         if not launcher.supports_check_run_worker_health:
             return
         health = launcher.check_run_worker_health(run)
-        if health.status is WorkerStatus.FAILED and not self._run(run).is_finished:
+        if health.status is not WorkerStatus.FAILED or (run := self._run(run)).is_finished:
+            return
+        if run.status is DagsterRunStatus.CANCELING:  # it ended before it could say so
+            self._instance.report_run_canceled(run)
+        else:
             text = " ".join(part for part in (health.msg or "", self._last_words()) if part)
             self._instance.report_run_failed(run, message=text)
 
     def _last_words(self) -> str:
         self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f"Its last line was: {lines[-1].strip()}" if lines else ""
+        lines = self._log.read().decode(errors="replace").splitlines()
+        # Besides the run, the fork servers of its launcher print there.
+        said = [line.strip() for line in lines if line.strip() and not line.startswith("autoflow:")]
+        return f"Its last line was: {said[-1]}" if said else ""
 
 
 @contextlib.contextmanager

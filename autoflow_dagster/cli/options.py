@@ -24,21 +24,11 @@ if TYPE_CHECKING:
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
-class IsoDate(click.ParamType):
-    """A date such as 2016-01-31, and nothing else."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Return the date."""
-        if isinstance(value, date):
-            return value
-        with contextlib.suppress(ValueError):
-            return datetime.strptime(value, "%Y-%m-%d").date()
-        self.fail(f'"{value}" is not a date. Write it as 2016-01-31.', param, ctx)
-
-
-ISO_DATE = IsoDate()
+def iso_date(text: str) -> date:
+    """Return the date of a command's argument, such as 2016-01-31."""
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    raise click.BadParameter(f'"{text}" is not a date. Write it as 2016-01-31.')
 
 
 def inputs_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,7 +202,7 @@ def find_config(definitions: WorkflowDefinitions, name: str) -> WorkflowConfig:
 
 def unknown_name(name: str, known: Any, what: str) -> WorkflowsFileError:
     """Return the error for a name that `workflows.yml` does not have."""
-    from autoflow_dagster.problems import did_you_mean, listed
+    from autoflow_dagster.parser.problems import did_you_mean, listed
 
     there_is = f"There is {listed(known)}." if known else f"There is no {what} in it."
     return WorkflowsFileError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoflow_dagster.cli.options import (
-    ISO_DATE,
     available_dates_option,
     has_instance,
     inputs_option,
+    iso_date,
     open_instance,
     outputs_option,
     read_available_dates,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="CONFIG")
-@click.argument("days", metavar="[DATE]...", nargs=-1, type=ISO_DATE)
+@click.argument("days", metavar="[DATE]...", nargs=-1, type=iso_date)
 @inputs_option
 @outputs_option
 @available_dates_option
@@ -70,7 +71,7 @@ def run(
     \b
     Example: autoflow run flows_above_normal 2016-01-11 2016-01-12
              autoflow run my_workflow --parameters aggregation_unit=admin3
-    """
+    """  # noqa: D301
     from autoflow_dagster.cli.run_choice import by_hand, find_spec
     from autoflow_dagster.instance_home import dagster_home
     from autoflow_dagster.parser import load_workflows
@@ -175,8 +176,11 @@ def _run_all(
     with contextlib.ExitStack() as stack:
         stack.enter_context(exported(settings, home))
         stopped = stack.enter_context(stop_signals())
-        launches = Launches(instance, {spec.name: repository.get_job(spec.name)}, stopped)
-        display = stack.enter_context(RunDisplay(step_names(spec), len(wanted), settings.outputs_dir))
+        log = stack.enter_context(tempfile.TemporaryFile())
+        launches = Launches(instance, {spec.name: repository.get_job(spec.name)}, log, stopped)
+        display = stack.enter_context(
+            RunDisplay(step_names(spec), len(wanted), settings.outputs_dir)
+        )
         for number, first in enumerate(wanted, start=1):
             if stopped():
                 break

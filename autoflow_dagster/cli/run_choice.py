@@ -16,6 +16,7 @@ from autoflow_dagster.job_spec import JobSpec
 from autoflow_dagster.jobs import job_specs, run_tags
 from autoflow_dagster.ledger import PARTITION_TAG, last_attempts, read_histories
 from autoflow_dagster.naming import TAG_ATTEMPT, json_value
+from autoflow_dagster.parser.problems import did_you_mean, listed
 from autoflow_dagster.planning import (
     ConfigPlan,
     History,
@@ -25,7 +26,6 @@ from autoflow_dagster.planning import (
     plan_config,
     plan_date,
 )
-from autoflow_dagster.problems import did_you_mean, listed
 from autoflow_dagster.run_values import TAG_MISSING_DATES
 from autoflow_dagster.workflows import WorkflowConfig
 

@@ -7,167 +7,203 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from autoflow_dagster.errors import AutoflowError, SettingsError
+from autoflow_dagster.code_location import reload_code_location
+from autoflow_dagster.errors import AutoflowError
+from autoflow_dagster.health import Health, with_health
+from autoflow_dagster.inputs_copy import COPIES_VARIABLE, InputsCopies
+from autoflow_dagster.inputs_watch import InputsWatch
 from autoflow_dagster.instance_home import (
     dagster_home,
-    export_database,
-    postgres_url,
     prepare_home,
     service_environment,
 )
 from autoflow_dagster.service import Service, stop_signals
-from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
+from autoflow_dagster.service_file import remove_service_file, write_service_file
+from autoflow_dagster.settings import Settings, redact
 from autoflow_dagster.site import SiteServer
+from autoflow_dagster.start_checks import checked_settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+    from starlette.types import ASGIApp
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_SECONDS = 180
+LOOP_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class _Options:
+    host: str
+    port: int
+    read_only: bool
+    path_prefix: str
+    reports_port: int
+    once: bool
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address the UI listens at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=3000, show_default=True, help="Port of the UI; 0: any free one.")
 @click.option("--read-only", is_flag=True, help="Serve the UI without anything that changes.")
 @click.option("--path-prefix", default="", help="Path under which a reverse proxy serves the UI.")
 @click.option(
-    "--reports-port", default=3001, show_default=True, help="Port of the site of reports; 0: any."
+    "--reports-port",
+    default=3001,
+    show_default=True,
+    help="Port of the site of reports, /healthz and /readyz; 0: any free one.",
 )
 @click.option("--once", is_flag=True, help="One check and all due runs; then end with 0 or 1.")
-def up(
-    host: str, port: int, read_only: bool, path_prefix: str, reports_port: int, once: bool
-) -> None:
+def up(**options: object) -> int:
     """Run code server, webserver and daemon until SIGTERM or Ctrl-C.
 
     Configured by environment variables and Docker secrets; see the settings table in the README.
 
     Example: FLOWAPI_URL=https://flowapi.example.org FLOWAPI_TOKEN=... autoflow up
     """
-    settings = check_everything(os.environ)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    from autoflow_dagster.storage import alone_in
+
+    chosen = _Options(**options)  # type: ignore[arg-type]
+    settings = checked_settings(os.environ)
+    log_format = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=settings.log_level, format=log_format)
     home = dagster_home(settings)
-    prepare_home(home, settings)
-    service = Service(
-        environment=service_environment(home, settings),
-        host=host,
-        port=port,
-        read_only=read_only,
-        path_prefix=path_prefix,
-        log_level=settings.log_level.lower(),
-    )
-    with contextlib.ExitStack() as stack:
-        stopped = stack.enter_context(stop_signals())
-        site = stack.enter_context(SiteServer(settings.outputs_dir, host, reports_port))
-        stack.callback(service.stop)
-        service.start()
-        if not service.wait_until_ready(START_TIMEOUT_SECONDS, lambda: stopped() > 0):
-            return
-        logger.info("The Dagster UI is at %s, the reports at %s.", service.url, site.url)
-        if once:
-            _run_once(settings, home, service, lambda: stopped() > 0)
-            return
-        while not stopped():
-            service.tend()
-            time.sleep(0.5)
-        logger.info("Stopping: no new runs are requested.")
-        stop_gracefully(settings, home, service, lambda: stopped() > 1)
+    with alone_in(home), stop_signals() as stops:
+        prepare_home(home, settings)
+        return _Up(settings, home, chosen, stops).run()
 
 
-def check_everything(environ: os._Environ[str] | dict[str, str]) -> Settings:
-    """Return the settings, or say everything that is wrong with them and with the inputs at once.
+class _Up:
+    """The service of one ``autoflow up``, from start to end."""
 
-    Raises
-    ------
-    SettingsError
-        With one line for each problem.
-    """
-    from autoflow_dagster.parser import load_workflows
+    def __init__(
+        self, settings: Settings, home: Path, options: _Options, stops: Callable[[], int]
+    ) -> None:
+        from autoflow_dagster import service_checks
 
-    settings = Settings.from_environ(environ)
-    problems = []
-    for name, value in (
-        ("FLOWAPI_URL", settings.flowapi_url),
-        (FLOWAPI_TOKEN, settings.secret(FLOWAPI_TOKEN)),
-    ):
-        if not value:
-            problems.append(f"{name}: not set. Set the variable or the Docker secret {name}.")
-    for check in (
-        lambda: postgres_url(settings),
-        lambda: _make_writable(settings.outputs_dir),
-        lambda: load_workflows(settings.inputs_dir),
-    ):
+        self.settings = settings
+        self.home = home
+        self.options = options
+        self.stops = stops
+        self.copies = InputsCopies(settings.inputs_dir, home / "inputs")
+        self.health = Health(service_checks.starting(), self._redacted)
+        prefix = options.path_prefix.strip("/")
+        self.service = Service(
+            environment=self._environment(),
+            host=options.host,
+            port=options.port,
+            read_only=options.read_only,
+            path_prefix=f"/{prefix}" if prefix else "",
+            log_level=settings.log_level.lower(),
+        )
+
+    def _redacted(self, text: str) -> str:
+        return redact(text, self.settings.secret_values())
+
+    def _environment(self) -> dict[str, str]:
+        environment = service_environment(self.home, self.settings)
+        return {**environment, COPIES_VARIABLE: str(self.copies.directory)}
+
+    def run(self) -> int:
+        """Return the exit status."""
+        from autoflow_dagster.storage import open_storage
+
+        options, outputs = self.options, self.settings.outputs_dir
+        with contextlib.ExitStack() as stack:
+            site = SiteServer(outputs, options.host, options.reports_port, around=self._with_health)
+            stack.enter_context(site)
+            stack.callback(self.health.close)
+            write_service_file(self.home, self.service.url, site.url)
+            stack.callback(remove_service_file, self.home)
+            self.copies.use(self.copies.take())
+            instance = open_storage(self.settings, self.home, self._is_stopped)
+            if instance is None:
+                return 0
+            with instance:
+                stack.callback(self.service.stop, self._is_urgent)
+                return self._serve(instance, site)
+
+    def _with_health(self, app: ASGIApp) -> ASGIApp:
+        return with_health(app, self.health)
+
+    def _is_stopped(self) -> bool:
+        self.health.beat()
+        return self.stops() > 0
+
+    def _is_urgent(self) -> bool:
+        self.health.beat()
+        return self.stops() > 1
+
+    def _serve(self, instance: DagsterInstance, site: SiteServer) -> int:
+        from autoflow_dagster import service_checks
+
+        self.service.start()
+        write_service_file(self.home, self.service.url, site.url)
+        if not self.service.wait_until_ready(START_TIMEOUT_SECONDS, self._is_stopped):
+            return 0
+        logger.info("The Dagster UI is at %s, the reports at %s.", self.service.url, site.url)
+        with InputsWatch(self.copies, self._reload) as watch:
+            self.health.use(service_checks.running(self.service, instance, lambda: watch.problem))
+            try:
+                status = self._run_once(instance) if self.options.once else self._run_on()
+            except AutoflowError:
+                with contextlib.suppress(Exception):  # what ended it may keep this from working
+                    self._stop(instance)
+                raise
+        self._stop(instance)
+        return status
+
+    def _run_on(self) -> int:
+        while self._tend():
+            time.sleep(LOOP_SECONDS)
+        return 0
+
+    def _reload(self) -> None:
+        assert self.service.code_socket is not None, "the service has been started"
+        reload_code_location(self.service.code_socket)
+
+    def _tend(self) -> bool:
+        """Do what has to be done again and again; return False when it is time to stop."""
+        if self._is_stopped():
+            return False
+        self.service.tend()
+        self._follow_password()
+        return True
+
+    def _follow_password(self) -> None:
+        """Start the processes again when the database's password has been rotated."""
         try:
-            check()
-        except AutoflowError as error:
-            problems.append(str(error))
-    if problems:
-        raise SettingsError("", "\n".join(problems))
-    return settings
+            environment = self._environment()
+        except AutoflowError as error:  # a secret that is just being written
+            logger.warning("%s", error)
+            return
+        if environment != self.service.environment:
+            self.service.restart(environment)
 
+    def _run_once(self, instance: DagsterInstance) -> int:
+        from autoflow_dagster.once import follow_once
+        from autoflow_dagster.parser import load_workflows
 
-def _make_writable(outputs: Path) -> None:
-    try:
-        for name in ("notebooks", "reports"):
-            (outputs / name).mkdir(parents=True, exist_ok=True)
-            if not os.access(outputs / name, os.W_OK):
-                raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise SettingsError(
-            "AUTOFLOW_OUTPUTS_DIR",
-            f"{outputs} cannot be written to ({error.strerror}).",
-            f"Let user {os.getuid()} write to it.",
-        ) from error
+        definitions = load_workflows(self.copies.current or self.settings.inputs_dir)
+        failures = follow_once(instance, definitions, self.settings, self._tend, click.echo)
+        for failure in failures:
+            logger.error("%s", self._redacted(failure))
+        return 1 if failures else 0
 
+    def _stop(self, instance: DagsterInstance) -> None:
+        """Let running runs finish for the grace period; cancel the rest."""
+        from autoflow_dagster import service_checks
+        from autoflow_dagster.run_ends import finish_runs
 
-def stop_gracefully(
-    settings: Settings, home: Path, service: Service, is_urgent: Callable[[], bool]
-) -> None:
-    """Let running runs finish for the grace period; cancel the rest, which the next start retries."""
-    from dagster import DagsterInstance
-
-    from autoflow_dagster.ledger import cancel_runs, running_runs
-
-    service.stop_requesting()
-    export_database(settings)
-    with DagsterInstance.from_config(str(home)) as instance:
-        deadline = time.monotonic() + settings.stop_grace_seconds
-        while (runs := running_runs(instance)) and time.monotonic() < deadline and not is_urgent():
-            time.sleep(0.5)
-        if runs:
-            logger.warning("Cancelling %d runs; their dates are tried again.", len(runs))
-            cancel_runs(instance, runs)
-
-
-def _run_once(
-    settings: Settings, home: Path, service: Service, stopped: Callable[[], bool]
-) -> None:
-    """Follow one check and its runs to the end.
-
-    Raises
-    ------
-    AutoflowError
-        When a date failed, with a line for each.
-    """
-    from dagster import DagsterInstance
-
-    from autoflow_dagster.flowapi import fetch_with
-    from autoflow_dagster.parser import load_workflows
-    from autoflow_dagster.progress import Progress
-
-    export_database(settings)
-    definitions = load_workflows(settings.inputs_dir)
-    with DagsterInstance.from_config(str(home)) as instance:
-        progress = Progress(instance, definitions)
-        available = fetch_with(settings)
-        while not stopped():
-            for line in progress.look(available):
-                click.echo(line)
-            if progress.is_finished:
-                break
-            service.tend()
-            time.sleep(1.0)
-    if progress.failures:
-        raise AutoflowError("", "\n".join(progress.failures))
+        self.health.use(service_checks.stopping())
+        logger.info("Stopping: no new runs are requested.")
+        deadline = time.monotonic() + self.settings.stop_grace_seconds
+        self.service.stop_requesting(self._is_urgent)
+        finish_runs(instance, max(0.0, deadline - time.monotonic()), self._is_urgent)

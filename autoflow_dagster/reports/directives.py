@@ -14,7 +14,7 @@ from autoflow_dagster.errors import ReportError
 _INCLUDE = re.compile(r"^include::([^\[\]\n]+)\[[^\n]*\]\s*$")
 _CONDITION = re.compile(r"^(ifdef|ifndef)::([^\[\]\n]+)\[(.*)\]\s*$")
 _END = re.compile(r"^endif::[^\[\]\n]*\[\s*\]\s*$")
-_ATTRIBUTE = re.compile(r"^:([\w-]+)(!?):")
+_ATTRIBUTE = re.compile(r"^:(!?)([\w-]+)(!?):")
 _FENCE = re.compile(r"^(-{4,}|\.{4,}|\+{4,}|/{4,})\s*$")
 _BLOCK = re.compile(r"^(-{4,}|\.{4,}|\+{4,}|/{4,}|={4,}|\*{4,}|_{4,}|[|,:!]={3,}|--)\s*$")
 _DEEPEST = 8
@@ -60,7 +60,8 @@ def resolve_directives(body: str, inputs_dir: Path | None, depth: int = 0) -> st
                 del keep[-1:]
                 continue
             if attribute := _ATTRIBUTE.match(line):
-                (defined.discard if attribute[2] else defined.add)(attribute[1])
+                unset = attribute[1] or attribute[3]
+                (defined.discard if unset else defined.add)(attribute[2])
             if (include := _INCLUDE.match(line)) and all(keep):
                 lines.append(_included(include[1].strip(), inputs_dir, depth))
                 continue

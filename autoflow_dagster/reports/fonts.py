@@ -83,7 +83,7 @@ def own_families(inputs_dir: Path | None) -> tuple[str, ...]:
     """Return the families of the fonts in `inputs_dir`/fonts, which stand behind all others."""
     if inputs_dir is None or not (inputs_dir / "fonts").is_dir():
         return ()
-    names = {_family(path) for path in _files([inputs_dir / "fonts"])}
+    names = {_family(path) for path in font_paths([inputs_dir / "fonts"])}
     return tuple(sorted(name for name in names if name))
 
 
@@ -93,14 +93,15 @@ def letters_without_font(text: Iterable[str], inputs_dir: Path | None) -> str:
     unusual = {letter for letter in unusual if letter.isprintable()}
     if not unusual:
         return ""
-    for path in _files(font_directories(inputs_dir)):
-        unusual -= {letter for letter in unusual if ord(letter) in _characters(path)}
+    for path in font_paths(font_directories(inputs_dir)):
+        unusual -= {letter for letter in unusual if ord(letter) in characters(path)}
         if not unusual:
             break
     return "".join(sorted(unusual))
 
 
-def _files(directories: Iterable[Path]) -> list[Path]:
+def font_paths(directories: Iterable[Path]) -> list[Path]:
+    """Return the font files of directories, in order."""
     return [
         path
         for directory in directories
@@ -110,7 +111,7 @@ def _files(directories: Iterable[Path]) -> list[Path]:
 
 
 @lru_cache(maxsize=200)
-def _characters(path: Path) -> frozenset[int]:
+def characters(path: Path) -> frozenset[int]:
     """Return the characters that a font has; none when it cannot be read."""
     from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]
 

@@ -28,8 +28,12 @@ from autoflow_dagster.reports.room import room_in_html
 from autoflow_dagster.reports.tables import Table
 from autoflow_dagster.reports.tables_html import table_to_html
 from autoflow_dagster.reports.tidy import Tidying, tidy_notebook, with_caption
+from autoflow_dagster.reports.web_fonts import font_faces
 
 _IMG = re.compile(r'<img\b([^>]*?)\ssrc="([^"]*)"([^>]*)>', re.DOTALL)
+FONT_FACES = "/* fonts */\n"
+"""Stands in the style sheet for the fonts, which are chosen when the whole text is known."""
+
 _TITLE = re.compile(r"\s*<h1[^>]*>(.*?)</h1>\s*", re.DOTALL)
 
 
@@ -70,7 +74,7 @@ class HtmlWriter:
         values = {
             **facts,
             "title_html": self.title_html,
-            "css": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
+            "css": FONT_FACES + (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         }
         with named_errors(template):
             exporter = build_exporter(
@@ -239,6 +243,7 @@ def make_html(conversion: Conversion) -> Made:
         template_facts(conversion, title, about),
     )
     page = conversion.redactor.text(page)
+    page = page.replace(FONT_FACES, font_faces(page, conversion.inputs_dir), 1)
     conversion.destination.write_text(page, encoding="utf-8")
     conversion.limits.left()
     return Made(title, "html", tuple(conversion.tidying.notes), None)

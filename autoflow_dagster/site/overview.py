@@ -20,7 +20,10 @@ from autoflow_dagster.site.summaries import Summary
 NEW_REPORTS = 8
 FAILED_DATES = 10
 STRIP_DAYS = 28
-"""Days that the first page shows of each config, up to the newest one of which it knows."""
+"""Days that the first page shows of each config: most before the newest that has run, some after."""
+
+STRIP_MONTHS = 24
+"""Months, from the newest backwards, in which that day is looked for."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,14 @@ def _card(summary: Summary, shelf: Shelf) -> Card:
 
 
 def _strip(summary: Summary) -> tuple[SiteState | None, ...]:
-    if not summary.dated_months:
-        return ()
-    newest = "".join(summary.months[month] for month in sorted(summary.months)[-3:])
-    letters = newest.rstrip(NOTHING)[-STRIP_DAYS:].rjust(STRIP_DAYS, NOTHING)
-    return tuple(state_of(letter) for letter in letters)
+    """Return the states of the days around the newest one that has run; none for no days."""
+    months = summary.dated_months
+    letters = "".join(summary.months[month] for month in months[-STRIP_MONTHS:]).rstrip(NOTHING)
+    newest = max(letters.rfind(SiteState.DONE.letter), letters.rfind(SiteState.FAILED.letter))
+    if newest >= 0:
+        letters = letters[: newest + 1 + STRIP_DAYS // 4]
+    shown = letters[-STRIP_DAYS:].rjust(STRIP_DAYS, NOTHING) if months else ""
+    return tuple(state_of(letter) for letter in shown)
 
 
 def dates_view(

@@ -12,7 +12,10 @@ from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.site.app import build_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import uvicorn
+    from starlette.types import ASGIApp
 
 
 class SiteServer:
@@ -26,6 +29,8 @@ class SiteServer:
         Where to listen. Port 0 takes a free one.
     prefix : str
         Path below which the site is served, such as ``/reports``; empty for all of the address.
+    around : callable or None
+        Receives the application of the site and returns the one that is served.
 
     Attributes
     ----------
@@ -39,8 +44,14 @@ class SiteServer:
     """
 
     def __init__(
-        self, outputs_dir: Path, host: str = "127.0.0.1", port: int = 0, prefix: str = ""
+        self,
+        outputs_dir: Path,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        prefix: str = "",
+        around: Callable[[ASGIApp], ASGIApp] | None = None,
     ) -> None:
+        self.around = around
         self.outputs_dir = outputs_dir
         self.host = host
         self.port = port
@@ -95,9 +106,10 @@ class SiteServer:
     def _build(self) -> uvicorn.Server:
         import uvicorn
 
+        app: ASGIApp = build_app(self.outputs_dir, self.prefix)
         return uvicorn.Server(
             uvicorn.Config(
-                build_app(self.outputs_dir, self.prefix),
+                self.around(app) if self.around else app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,

@@ -136,12 +136,11 @@ class Store:
 
     def write_pending(self, pending: Iterable[PageMonth]) -> None:
         """Keep which months' pages are still to be written."""
-        path = self.records / "pending.json"
         months = sorted(map(list, pending))
         if months:
-            self._write(path, {"months": months})
+            self.write_page(f"{links.RECORDS}/pending.json", json.dumps({"months": months}))
         else:
-            path.unlink(missing_ok=True)
+            (self.records / "pending.json").unlink(missing_ok=True)
 
     def read_facts(self) -> dict[str, Any]:
         """Return facts about the site as a whole; empty when there is no site yet."""

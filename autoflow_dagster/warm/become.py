@@ -137,6 +137,8 @@ def take_standard_files(descriptors: Sequence[int]) -> None:
         os.dup2(descriptor, number, inheritable=True)
         os.close(descriptor)
     for stream in (sys.stdout, sys.stderr):
+        if stream.write_through:  # type: ignore[union-attr]
+            continue  # as PYTHONUNBUFFERED has it
         # As the interpreter does when it starts: errors are always written line by line.
         line_buffering = stream is sys.stderr or os.isatty(stream.fileno())
         stream.reconfigure(line_buffering=line_buffering)  # type: ignore[union-attr]

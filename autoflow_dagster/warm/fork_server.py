@@ -276,8 +276,8 @@ def _start(purpose: Purpose, task: Task, connection: socket.socket, files: list[
         os._exit(0)
     if answer != {"go": True}:
         os._exit(0)
-    become.take_standard_files(files)
-    files.clear()
+    own, files[:] = list(files), []
+    become.take_standard_files(own)
     become.become(task)
     purpose.in_child(connection)
     return task

@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 SERVER_MODULE = "autoflow_dagster.warm.server_process"
 BACKLOG = 64
 QUIET_SECONDS = 60.0
-"""Between two starts when a server did not last as long: something is wrong with it."""
 
 
 @dataclass
@@ -48,11 +47,14 @@ class Keeper:
     announcement : Path or None
         File that says where the server's socket is, for processes that do not own one. A server
         that is announced there already and answers is used instead of starting another.
+    quiet_seconds : float
+        Between two starts at least: a server that lasts no longer has something wrong with it.
     """
 
     purpose: str
     arguments: Sequence[str] = ()
     announcement: Path | None = None
+    quiet_seconds: float = QUIET_SECONDS
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: Path | None = None
     _end: int = -1
@@ -93,7 +95,7 @@ class Keeper:
                 return server
             if not can_be_warm():
                 raise NotWarmError("this operating system does not have what it takes")
-            if time.monotonic() - self._started_at < QUIET_SECONDS:
+            if time.monotonic() - self._started_at < self.quiet_seconds:
                 raise NotWarmError("the fork server has just ended; its log line says why")
             self._forget()
             self._started_at = time.monotonic()

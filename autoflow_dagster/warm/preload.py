@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import importlib
 import os
+import signal
 import stat
 import sys
 import threading
@@ -90,7 +91,7 @@ def doubt(descriptors: frozenset[str]) -> str:
     opened = open_descriptors() - descriptors
     if opened:
         return f"it opened {', '.join(sorted(opened))}"
-    if _has_children():
+    if _children():
         return "it started processes"
     return ""
 
@@ -124,11 +125,19 @@ def _open_flags(descriptor: int) -> int:
     return fcntl.fcntl(descriptor, fcntl.F_GETFL)
 
 
-def _has_children() -> bool:
+def _children() -> list[int]:
     try:
-        return bool((_TASKS / str(os.getpid()) / "children").read_text().strip())
+        pids = (_TASKS / str(os.getpid()) / "children").read_text()
     except OSError:  # not every kernel says
-        return False
+        return []
+    return [int(pid) for pid in pids.split()]
+
+
+def end_children() -> None:
+    """End the processes that a module has started when it was imported."""
+    for pid in _children():
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 class Freshness:

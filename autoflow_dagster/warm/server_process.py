@@ -198,6 +198,7 @@ def _start_anew(
     os.write(file, json.dumps(dataclasses.asdict(plan)).encode())
     for descriptor in (options.listener, options.owner, file):
         os.set_inheritable(descriptor, True)
+    preload.end_children()
     command = _command([*arguments, "--plan", str(file)])
     sys.stderr.flush()
     os.execve(command[0], command, environment)

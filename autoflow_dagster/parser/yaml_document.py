@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from autoflow_dagster.problems import Finding, Path
+from autoflow_dagster.parser.problems import Finding, Path
 from autoflow_dagster.yaml_text import clipped, written
 
 MAX_BYTES = 1_000_000

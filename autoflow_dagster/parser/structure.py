@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from autoflow_dagster.problems import Finding, Path, Places, did_you_mean
-from autoflow_dagster.schema import ConfigModel, FileModel, SensorModel, WorkflowModel
-from autoflow_dagster.type_errors import beginnings, findings_of
-from autoflow_dagster.yaml_document import YamlDocument
+from autoflow_dagster.parser.problems import Finding, Path, Places, did_you_mean
+from autoflow_dagster.parser.schema import ConfigModel, FileModel, SensorModel, WorkflowModel
+from autoflow_dagster.parser.type_errors import beginnings, findings_of
+from autoflow_dagster.parser.yaml_document import YamlDocument
 from autoflow_dagster.yaml_text import written
 
 _MAX_ROUNDS = 10

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from autoflow_dagster.naming import dagster_name
-from autoflow_dagster.schema import ConfigModel
+from autoflow_dagster.parser.schema import ConfigModel
 
 _LONGEST_SUFFIX = 60
 

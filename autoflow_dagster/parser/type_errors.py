@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from autoflow_dagster.problems import Finding, Path, did_you_mean, sentences
-from autoflow_dagster.schema import (
+from autoflow_dagster.parser.problems import Finding, Path, did_you_mean, sentences
+from autoflow_dagster.parser.schema import (
     ConfigModel,
     FileModel,
     Model,
@@ -15,7 +15,7 @@ from autoflow_dagster.schema import (
     SensorModel,
     WorkflowModel,
 )
-from autoflow_dagster.yaml_document import YamlDocument
+from autoflow_dagster.parser.yaml_document import YamlDocument
 from autoflow_dagster.yaml_text import written
 
 _KINDS = {

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from autoflow_dagster.config_checks import check_configs
-from autoflow_dagster.config_names import job_names
 from autoflow_dagster.errors import WorkflowsFileError
-from autoflow_dagster.notebook_checks import FileChecks
-from autoflow_dagster.problems import FILE_NAME, Finding, Message, Places, sentences
-from autoflow_dagster.schema import ConfigModel, NotebookModel, OutputModel, SensorModel
-from autoflow_dagster.structure import Structure, read_structure
-from autoflow_dagster.workflow_checks import check_workflows
+from autoflow_dagster.parser.config_checks import check_configs
+from autoflow_dagster.parser.config_names import job_names
+from autoflow_dagster.parser.notebook_checks import FileChecks
+from autoflow_dagster.parser.problems import FILE_NAME, Finding, Message, Places, sentences
+from autoflow_dagster.parser.schema import ConfigModel, NotebookModel, OutputModel, SensorModel
+from autoflow_dagster.parser.structure import Structure, read_structure
+from autoflow_dagster.parser.workflow_checks import check_workflows
+from autoflow_dagster.parser.yaml_document import (
+    MAX_BYTES,
+    UnreadableYamlError,
+    YamlDocument,
+    read_yaml,
+)
 from autoflow_dagster.workflows import (
     Notebook,
     Output,
@@ -25,12 +31,6 @@ from autoflow_dagster.workflows import (
     WorkflowConfig,
     WorkflowDefinitions,
     execution_order,
-)
-from autoflow_dagster.yaml_document import (
-    MAX_BYTES,
-    UnreadableYamlError,
-    YamlDocument,
-    read_yaml,
 )
 
 

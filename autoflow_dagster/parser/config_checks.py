@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from autoflow_dagster.config_names import content, job_names
 from autoflow_dagster.naming import dagster_name
-from autoflow_dagster.problems import Finding, Path, closest, did_you_mean, listed, sentences
-from autoflow_dagster.schema import ConfigModel
-from autoflow_dagster.schema_values import CDR_TYPES
-from autoflow_dagster.structure import Structure
+from autoflow_dagster.parser.config_names import content, job_names
+from autoflow_dagster.parser.problems import Finding, Path, closest, did_you_mean, listed, sentences
+from autoflow_dagster.parser.schema import ConfigModel
+from autoflow_dagster.parser.schema_values import CDR_TYPES
+from autoflow_dagster.parser.structure import Structure
 from autoflow_dagster.workflows import DATE_RANGES, FLOWAPI_URL, MISSING_DATES, REFERENCE_DATE
 
 RESERVED_JOB_NAMES = frozenset(

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoflow_dagster import problems
 from autoflow_dagster.notebook_facts import (
     NotebookFacts,
     UnreadableNotebookError,
     read_notebook_facts,
 )
-from autoflow_dagster.problems import Finding, did_you_mean, listed, sentences
-from autoflow_dagster.schema import NotebookModel, OutputModel
-from autoflow_dagster.structure import Structure
+from autoflow_dagster.parser import problems
+from autoflow_dagster.parser.problems import Finding, did_you_mean, listed, sentences
+from autoflow_dagster.parser.schema import NotebookModel, OutputModel
+from autoflow_dagster.parser.structure import Structure
 
 
 @dataclass

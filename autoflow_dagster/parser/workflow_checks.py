@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from graphlib import CycleError
 
 from autoflow_dagster.naming import dagster_name, output_stem, report_asset_name
-from autoflow_dagster.problems import Finding, Path
-from autoflow_dagster.schema import NotebookModel, WorkflowModel
-from autoflow_dagster.structure import Structure
+from autoflow_dagster.parser.problems import Finding, Path
+from autoflow_dagster.parser.schema import NotebookModel, WorkflowModel
+from autoflow_dagster.parser.structure import Structure
 from autoflow_dagster.workflows import (
     DATE_RANGES,
     FLOWAPI_URL,

@@ -1,0 +1,157 @@
+"""The last good inputs: a copy from which the service works while somebody edits the originals.
+
+A copy is never changed. The code server and each run resolve the link ``current`` once, when they
+start; what they read afterwards stays as it was then, whatever is edited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoflow_dagster.errors import SettingsError
+from autoflow_dagster.parser import load_workflows
+from autoflow_dagster.settings import Settings
+
+COPIES_VARIABLE = "AUTOFLOW_INPUTS_COPIES"
+"""Variable by which the processes of the service learn the directory of the copies."""
+
+CURRENT = "current"
+KEPT_COPIES = 5
+"""Older ones are removed; a run that has been going on through so many edits may miss its files."""
+
+LARGEST_BYTES = 16 * 2**20
+"""Of a file that is copied; larger ones are linked to, since they are data and not definitions."""
+
+ALWAYS_COPIED = (".ipynb", ".yml", ".yaml", ".j2", ".tpl", ".py")
+
+Signature = frozenset[tuple[str, int, int, int]]
+"""Path, size, time of the last change and inode of each file: differs when the inputs do."""
+
+
+def over_copy(settings: Settings) -> Settings:
+    """Return settings whose definitions come from the present copy of the inputs, if there is one.
+
+    Notebooks are executed in the inputs directory itself all the same.
+    """
+    directory = settings.environ.get(COPIES_VARIABLE)
+    if not directory:
+        return settings
+    return dataclasses.replace(
+        settings,
+        inputs_dir=(Path(directory) / CURRENT).resolve(),
+        working_dir=settings.inputs_dir,
+    )
+
+
+@dataclass(frozen=True)
+class InputsCopies:
+    """Copies of an inputs directory, of which one is the present one.
+
+    Parameters
+    ----------
+    inputs_dir : Path
+        Only read.
+    directory : Path
+        Where the copies are; made when absent.
+    """
+
+    inputs_dir: Path
+    directory: Path
+
+    @property
+    def current(self) -> Path | None:
+        """The present copy; None when there is none yet."""
+        link = self.directory / CURRENT
+        return link.resolve() if link.exists() else None
+
+    def signature(self) -> Signature:
+        """Return what tells whether anything has been edited since."""
+        return frozenset(_signed(self.inputs_dir))
+
+    def take(self) -> Path:
+        """Copy the inputs and check the copy; return it. It is not yet the present one.
+
+        Raises
+        ------
+        WorkflowsFileError
+            When they are wrong. Nothing is kept then.
+        SettingsError
+            When they cannot be copied.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix=".partial-"))
+        try:
+            digest = _copy_tree(self.inputs_dir, temporary)
+            load_workflows(temporary)
+            copy = self.directory / digest
+            if not copy.exists():
+                temporary.rename(copy)
+            os.utime(copy)  # by which the oldest are told
+        except (OSError, shutil.Error) as error:
+            raise SettingsError(
+                f"{self.inputs_dir}",
+                f"the inputs cannot be copied to {self.directory} ({_reason(error)}).",
+                "Is there room, and may this user read and write there?",
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return copy
+
+    def use(self, copy: Path) -> None:
+        """Make a copy the present one, and remove old ones."""
+        link = self.directory / f".{CURRENT}-{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(copy.name)
+        link.replace(self.directory / CURRENT)
+        for old in self._copies()[:-KEPT_COPIES]:
+            if old != copy:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _copies(self) -> list[Path]:
+        """Return the copies, the one that was taken last at the end."""
+        found = [p for p in self.directory.iterdir() if p.is_dir() and not p.is_symlink()]
+        return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Yield every file that is not hidden; a link to a file counts as one."""
+    for root, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
+        yield from (Path(root, name) for name in names if not name.startswith("."))
+
+
+def _signed(directory: Path) -> Iterator[tuple[str, int, int, int]]:
+    for path in _files(directory):
+        with contextlib.suppress(OSError):  # gone since it was listed
+            stat = path.stat()
+            yield str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _copy_tree(source: Path, destination: Path) -> str:
+    """Copy files, link to large ones, and return a digest of it all."""
+    digest = hashlib.sha256()
+    for path in sorted(_files(source)):
+        name = path.relative_to(source)
+        copy = destination / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_size > LARGEST_BYTES and path.suffix not in ALWAYS_COPIED:
+            copy.symlink_to(path.resolve())
+            content = str(path.stat().st_mtime_ns).encode()
+        else:
+            content = path.read_bytes()
+            copy.write_bytes(content)
+            copy.chmod(0o444)
+        digest.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]

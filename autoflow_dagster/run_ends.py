@@ -1,0 +1,95 @@
+"""Runs when the service stops: let them finish, or cancel them and have their dates tried again."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster import DagsterInstance
+
+# The state of a sensor has no public names, but is what `dagster sensor cursor` works with.
+from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
+
+from autoflow_dagster.check_schedule import CheckCursor
+from autoflow_dagster.ledger import running_runs
+from autoflow_dagster.sensors import SENSOR_NAME
+
+logger = logging.getLogger(__name__)
+
+CANCEL_SECONDS = 10.0
+"""For cancelled runs to end their kernels and say goodbye; then they are killed."""
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def finish_runs(
+    instance: DagsterInstance, grace_seconds: float, is_urgent: Callable[[], bool]
+) -> None:
+    """Wait for running runs; cancel those that are left, and have their dates tried again.
+
+    Call it when nothing launches runs any more.
+
+    Parameters
+    ----------
+    grace_seconds : float
+        For runs to end by themselves.
+    is_urgent : callable
+        Asked again and again; true ends the waiting.
+    """
+    deadline = time.monotonic() + grace_seconds
+    if runs := running_runs(instance):
+        logger.info("%d runs are running; they have %g s to finish.", len(runs), grace_seconds)
+    while runs and time.monotonic() < deadline and not is_urgent():
+        time.sleep(0.25)
+        runs = running_runs(instance)
+    if runs:
+        logger.warning("Cancelling %d runs; the next start tries their dates again.", len(runs))
+        _cancel(instance, runs, is_urgent)
+        ask_for_check(instance)
+
+
+def _cancel(
+    instance: DagsterInstance, runs: Sequence[dg.DagsterRun], is_urgent: Callable[[], bool]
+) -> None:
+    """Cancel runs; whoever does not end in time is killed when the instance's launcher closes."""
+    for run in runs:
+        instance.run_launcher.terminate(run.run_id)
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while (left := running_runs(instance)) and time.monotonic() < deadline and not is_urgent():
+        time.sleep(0.1)
+    for run in left:
+        instance.report_run_canceled(run)
+
+
+def sensor_state(instance: DagsterInstance) -> InstigatorState | None:
+    """Return what Dagster keeps about the available dates sensor; None before its first tick."""
+    states = instance.all_instigator_state()
+    return next((state for state in states if state.instigator_name == SENSOR_NAME), None)
+
+
+def check_cursor(state: InstigatorState | None) -> CheckCursor:
+    """Return the sensor's cursor."""
+    data = state.instigator_data if state else None
+    return CheckCursor.from_json(data.cursor if isinstance(data, SensorInstigatorData) else None)
+
+
+def ask_for_check(instance: DagsterInstance) -> None:
+    """Let the sensor's next tick make a check, whatever its schedule says.
+
+    Nothing happens before the sensor's first tick, or when it has been asked already.
+    """
+    state = sensor_state(instance)
+    cursor = check_cursor(state)
+    if state is None or not isinstance(state.instigator_data, SensorInstigatorData):
+        return
+    if cursor.counted_from == LONG_AGO and not cursor.checked_definitions:
+        return
+    cursor = dataclasses.replace(
+        cursor, counted_from=LONG_AGO, checked_definitions="", has_backlog=False
+    )
+    data = state.instigator_data._replace(cursor=cursor.to_json())
+    instance.update_instigator_state(state.with_data(data))

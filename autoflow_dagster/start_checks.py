@@ -1,0 +1,77 @@
+"""Everything that can be wrong with settings and inputs when the service starts, told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from autoflow_dagster.errors import AutoflowError, SettingsError
+from autoflow_dagster.instance_home import dagster_home, postgres_url
+from autoflow_dagster.parser import load_workflows
+from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
+
+
+def checked_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings with which the service can start.
+
+    Raises
+    ------
+    SettingsError
+        With everything that is wrong with them and with the inputs.
+    """
+    settings, problems = Settings.read(environ)
+    known = "\n".join(problems)
+    problems += [problem for problem in _problems(settings) if problem not in known]
+    if problems:
+        raise SettingsError("", "\n".join(problems))
+    return settings
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    checks: list[Callable[[], object]] = [
+        lambda: _require("FLOWAPI_URL", settings.secret("FLOWAPI_URL")),
+        lambda: _require(FLOWAPI_TOKEN, settings.secret(FLOWAPI_TOKEN)),
+        lambda: _require_readable(settings.ssl_certificate_file),
+        lambda: postgres_url(settings),
+        lambda: _make_writable("AUTOFLOW_OUTPUTS_DIR", settings.notebooks_dir),
+        lambda: _make_writable("AUTOFLOW_OUTPUTS_DIR", settings.reports_dir),
+        lambda: _make_writable("DAGSTER_HOME", dagster_home(settings)),
+        lambda: load_workflows(settings.inputs_dir),
+    ]
+    for check in checks:
+        try:
+            check()
+        except AutoflowError as error:
+            yield str(error)
+
+
+def _require(name: str, value: str | None) -> None:
+    if not value:
+        raise SettingsError(name, "is not set.", f"Set the variable, or the Docker secret {name}.")
+
+
+def _require_readable(certificate: Path | None) -> None:
+    if certificate is None:
+        return
+    try:
+        certificate.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            "SSL_CERTIFICATE_FILE",
+            f"{certificate} cannot be read ({error.strerror}).",
+            "Give the path inside the container, such as /run/secrets/cert.pem.",
+        ) from error
+
+
+def _make_writable(setting: str, directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise SettingsError(
+            setting,
+            f"{directory} cannot be written to ({error.strerror}).",
+            f"Let user {os.getuid()} write there, or name another directory.",
+        ) from error

@@ -1,0 +1,130 @@
+"""Dagster's storage when the service starts: wait for it, and bring its tables up to date."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dagster import DagsterInstance
+
+from autoflow_dagster.errors import AutoflowError, SettingsError
+from autoflow_dagster.instance_home import export_database, postgres_url
+from autoflow_dagster.settings import Settings, redact
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 120.0
+"""For a database that starts together with this service."""
+
+UPGRADE_LOCK = 4_175_709_601
+"""Key of the advisory lock under which one of several services upgrades a database."""
+
+
+class StorageError(AutoflowError):
+    """Dagster's storage cannot be used."""
+
+
+@contextlib.contextmanager
+def alone_in(home: Path) -> Iterator[None]:
+    """Keep other services out of DAGSTER_HOME for as long as the block lasts.
+
+    Raises
+    ------
+    SettingsError
+        When there is one already.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "service.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"DAGSTER_HOME {home}",
+                "is in use: another `autoflow up` runs there.",
+                "Stop it first, or set DAGSTER_HOME to another directory.",
+            ) from error
+        except OSError:  # a file system without locks
+            logger.warning("%s cannot be locked: see to it that no other service uses it.", home)
+        yield
+
+
+def open_storage(
+    settings: Settings,
+    home: Path,
+    stop: Callable[[], bool],
+    connect_seconds: float = CONNECT_SECONDS,
+) -> DagsterInstance | None:
+    """Return the Dagster instance, its tables made and up to date; None when `stop` said so first.
+
+    Raises
+    ------
+    StorageError
+        When the database cannot be reached in time, or its tables are those of a newer Dagster.
+    """
+    deadline, told = time.monotonic() + connect_seconds, ""
+    while not stop():
+        try:
+            return _open(settings, home)
+        except AutoflowError:
+            raise
+        except Exception as error:  # of the driver, SQLAlchemy or Dagster
+            reason = _reason(error, settings)
+            if postgres_url(settings) is None or time.monotonic() > deadline:
+                raise StorageError(
+                    "Dagster's storage",
+                    f"cannot be used: {reason}",
+                    "Check AUTOFLOW_DB_URI, AUTOFLOW_DB_PASSWORD and that the database runs.",
+                ) from None
+        if reason != told:
+            told = reason
+            logger.warning("Waiting for the database: %s", reason)
+        time.sleep(1.0)
+    return None
+
+
+def _reason(error: Exception, settings: Settings) -> str:
+    """Return the first line of what went wrong; SQLAlchemy adds a page with the address in it."""
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return redact(first, settings.secret_values())
+
+
+def _open(settings: Settings, home: Path) -> DagsterInstance:
+    export_database(settings)
+    url = postgres_url(settings)
+    with _postgres_lock(url) if url else contextlib.nullcontext():
+        instance = DagsterInstance.from_config(str(home))
+        try:
+            _upgrade(instance)
+        except BaseException:
+            instance.dispose()
+            raise
+    return instance
+
+
+@contextlib.contextmanager
+def _postgres_lock(url: str) -> Iterator[None]:
+    """Hold the advisory lock; it ends with its connection, whatever becomes of this process."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(
+        url, poolclass=sqlalchemy.pool.NullPool, connect_args={"connect_timeout": 10}
+    )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+        yield
+
+
+def _upgrade(instance: DagsterInstance) -> None:
+    """Do what ``dagster instance migrate`` does, when it is needed."""
+    storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
+    versions = {storage.alembic_version() for storage in storages if storage is not None}
+    if all(found is None or found[0] == found[1] for found in versions):
+        return
+    started = time.monotonic()
+    logger.info("Upgrading Dagster's tables from %s.", sorted(str(found) for found in versions))
+    instance.upgrade(lambda text: logger.debug("%s", text))
+    logger.info("Dagster's tables were upgraded in %.1f s.", time.monotonic() - started)
