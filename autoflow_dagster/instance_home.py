@@ -35,6 +35,9 @@ def prepare_home(home: Path, settings: Settings) -> None:
     """
     config: dict[str, Any] = yaml.safe_load(bundled_path("dagster.yaml").read_text())
     config["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_concurrent_runs
+    # Never less than INFO: what it leaves out does not reach the UI either.
+    level = "DEBUG" if settings.log_level == "DEBUG" else "INFO"
+    config["python_logs"] = {"python_log_level": level}
     if postgres_url(settings) is not None:
         config["storage"] = {"postgres": {"postgres_url": {"env": POSTGRES_URL_VARIABLE}}}
     home.mkdir(parents=True, exist_ok=True)

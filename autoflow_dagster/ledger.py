@@ -19,6 +19,7 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.backfills import dates_in_backfills
+from autoflow_dagster.data_versions import DATA_VERSION_TAG, DataVersions
 from autoflow_dagster.date_hashes import DateHashes
 from autoflow_dagster.date_stencil import EmptyDateRangeError
 from autoflow_dagster.naming import (
@@ -31,7 +32,6 @@ from autoflow_dagster.naming import (
 from autoflow_dagster.planning import Attempt, History
 from autoflow_dagster.workflows import Workflow, WorkflowConfig
 
-DATA_VERSION_TAG = "dagster/data_version"
 PATH_METADATA = "path"
 """Metadata entry with the path of an executed notebook or report, relative to the outputs."""
 
@@ -82,6 +82,7 @@ def read_histories(
     instance: DagsterInstance,
     configs: Iterable[WorkflowConfig],
     on_trouble: Callable[[WorkflowConfig, Exception], None] | None = None,
+    versions: DataVersions | None = None,
 ) -> dict[str, History]:
     """Return what is known about each config, by config name.
 
@@ -89,6 +90,8 @@ def read_histories(
     ----------
     on_trouble : callable or None
         Receives a config that cannot be read and why; the config is then left out. None raises.
+    versions : DataVersions or None
+        What an earlier call has read of the asset catalogue; None reads everything.
     """
     configs = list(configs)
     # In the order in which a date goes from one to the next, so that none is seen in neither: a
@@ -96,12 +99,16 @@ def read_histories(
     backfilled = dates_in_backfills(instance, _config_of_asset(configs))
     running = _read_unfinished(instance, configs)
     attempts = _read_unsuccessful(instance, configs)
+    versions = versions or DataVersions()
+    versions.refresh(instance, _config_of_asset(configs))
     histories = {}
     for config in configs:
         try:
-            executed, done = _read_done(instance, config)
+            notebooks = [notebook_asset_key(config.name, key) for key in config.workflow.notebooks]
+            executed = versions.agreed(notebooks)
+            done = versions.agreed(asset_keys(config.name, config.workflow))
             pending = _still_to_do(config, backfilled.get(config.name, {}), done)
-        except Exception as error:  # of the storage or the stencil, for this config alone
+        except Exception as error:  # for this config alone
             if on_trouble is None:
                 raise
             on_trouble(config, error)
@@ -136,45 +143,6 @@ def _hash(hashes: DateHashes, day: date) -> str | None:
         return hashes(day)
     except EmptyDateRangeError:
         return None
-
-
-def _read_done(
-    instance: DagsterInstance, config: WorkflowConfig
-) -> tuple[dict[date, str], dict[date, str]]:
-    """Return the parameters hash of each date on which all notebooks, and all assets, agree."""
-    notebooks = [notebook_asset_key(config.name, key) for key in config.workflow.notebooks]
-    reports = report_asset_keys(config.name, config.workflow)
-    executed = _agreed(_data_versions(instance, key) for key in notebooks)
-    if not executed or not reports:
-        return executed, executed
-    return executed, _agreed(
-        [
-            {day.isoformat(): version for day, version in executed.items()},
-            *(_data_versions(instance, key) for key in reports),
-        ]
-    )
-
-
-def _agreed(versions_of_assets: Iterable[Mapping[str, str]]) -> dict[date, str]:
-    """Return the version of each date that every asset has."""
-    first, *others = versions_of_assets
-    return {
-        day: version
-        for text, version in first.items()
-        if all(versions.get(text) == version for versions in others) and (day := _as_date(text))
-    }
-
-
-def _data_versions(instance: DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
-    """Return the data version of the latest materialization of each partition.
-
-    The public API answers this one partition at a time; this is the storage's own query, as
-    Dagster's staleness calculation uses it. test_ledger.py notices when it changes.
-    """
-    tags = instance.event_log_storage.get_latest_tags_by_partition(
-        key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
-    )
-    return {partition: found[DATA_VERSION_TAG] for partition, found in tags.items()}
 
 
 def _as_date(partition_key: str) -> date | None:
@@ -236,32 +204,36 @@ def _ended_at(record: dg.RunRecord) -> datetime:
 
 
 def last_attempts(
-    instance: DagsterInstance, config_name: str, params_hashes: Collection[str]
-) -> dict[str, int]:
-    """Return the number of the last attempt at each parameters hash, whatever became of it.
+    instance: DagsterInstance, params_hashes: Collection[str]
+) -> dict[tuple[str, str], int]:
+    """Return the number of the last attempt by config name and hash, whatever became of it.
 
     The highest number and not the number of runs: somebody may have deleted a run, and the run keys
-    of the others stay spent. Successes count: after an asset was wiped its dates run again. A hash
-    that the sensor never requested is absent.
+    of the others stay spent. Successes count: after an asset was wiped its dates run again. What
+    the sensor never requested is absent.
     """
     if not params_hashes:
         return {}
-    wanted = {TAG_CONFIG: config_name, TAG_PARAMETERS_HASH: sorted(params_hashes)}
-    found: dict[str, int] = {}
-    for run in instance.get_runs(RunsFilter(tags=wanted)):
+    found: dict[tuple[str, str], int] = {}
+    for run in instance.get_runs(RunsFilter(tags={TAG_PARAMETERS_HASH: sorted(params_hashes)})):
         number = run.tags.get(TAG_ATTEMPT, "")
         if number.isdecimal():
-            params_hash = run.tags[TAG_PARAMETERS_HASH]
-            found[params_hash] = max(found.get(params_hash, 0), int(number))
+            attempted = run.tags.get(TAG_CONFIG, ""), run.tags[TAG_PARAMETERS_HASH]
+            found[attempted] = max(found.get(attempted, 0), int(number))
     return found
 
 
-def queued_runs(instance: DagsterInstance, config_names: Sequence[str]) -> int:
-    """Return how many runs of these configs wait in the queue."""
-    if not config_names:
-        return 0
-    wanted = RunsFilter(statuses=[DagsterRunStatus.QUEUED], tags={TAG_CONFIG: list(config_names)})
-    return instance.get_runs_count(wanted)
+def queued_runs(instance: DagsterInstance, config_names: Sequence[str], up_to: int) -> int:
+    """Return how many runs of these configs wait in the queue; exactly when more than `up_to`.
+
+    Otherwise those of everybody count, which is one look into an index.
+    """
+    queued = RunsFilter(statuses=[DagsterRunStatus.QUEUED])
+    number = instance.get_runs_count(queued)
+    if number <= up_to or not config_names:
+        return number
+    of_configs = RunsFilter(statuses=queued.statuses, tags={TAG_CONFIG: list(config_names)})
+    return instance.get_runs_count(of_configs)
 
 
 @dataclass(frozen=True)

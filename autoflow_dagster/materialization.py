@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import dagster as dg
 
 from autoflow_dagster.errors import AutoflowError, NotebookError
+from autoflow_dagster.instance_home import LOCATION_NAME
 from autoflow_dagster.job_spec import JobSpec, RunValues
 from autoflow_dagster.ledger import NO_DATA_METADATA, PATH_METADATA, LatestOutput, latest_output
 from autoflow_dagster.naming import json_value
@@ -39,6 +41,18 @@ def values_metadata(values: RunValues) -> dict[str, Any]:
     metadata["parameters"] = dg.MetadataValue.json(json_value(dict(values.parameters)))
     metadata["parameters hash"] = values.params_hash
     return metadata
+
+
+def notebook_metadata(name: str, path: Path) -> dict[str, Any]:
+    """Return a notebook file as metadata, with a link that opens it in the UI's notebook viewer.
+
+    Dagster's UI has a button for notebooks of definitions only; the link is what the button opens.
+    """
+    query = urlencode({"path": str(path), "repoLocName": LOCATION_NAME})
+    return {
+        f"view {name}": dg.MetadataValue.url(f"/notebook?{query}"),
+        name: dg.MetadataValue.notebook(str(path)),
+    }
 
 
 def path_metadata(spec: JobSpec, path: Path) -> dict[str, str]:
@@ -73,5 +87,7 @@ def upstream_output(
 
 def failure(error: AutoflowError, files: Mapping[str, Path] | None = None) -> dg.Failure:
     """Return a Dagster failure with our message; trying again is the sensor's to decide."""
-    metadata = {name: dg.MetadataValue.notebook(str(path)) for name, path in (files or {}).items()}
+    metadata: dict[str, Any] = {}
+    for name, path in (files or {}).items():
+        metadata |= notebook_metadata(name, path)
     return dg.Failure(description=str(error), metadata=metadata, allow_retries=False)

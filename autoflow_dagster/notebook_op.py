@@ -23,6 +23,7 @@ from autoflow_dagster.materialization import (
     failure,
     materialized,
     no_data_result,
+    notebook_metadata,
     path_metadata,
     upstream_output,
     values_metadata,
@@ -140,7 +141,7 @@ def _execute_with_dagstermill(
 def _metadata(spec: JobSpec, values: RunValues, executed: ExecutedNotebook) -> dict[str, Any]:
     no_data = {} if executed.no_data is None else {NO_DATA_METADATA: executed.no_data}
     return {
-        "executed notebook": dg.MetadataValue.notebook(str(executed.path)),
+        **notebook_metadata("executed notebook", executed.path),
         **no_data,
         **scrap_metadata(executed.scraps),
         **values_metadata(values),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterInstance
 
+from autoflow_dagster.date_set import DateSet
 from autoflow_dagster.jobs import run_tags
 from autoflow_dagster.ledger import (
-    last_attempts,
+    PARTITION_TAG,
     latest_output,
     notebook_asset_key,
     report_asset_keys,
@@ -23,36 +24,56 @@ from autoflow_dagster.run_values import TAG_MISSING_DATES
 from autoflow_dagster.workflows import WorkflowConfig
 
 PARTITIONS_PER_QUERY = 500
+PARTITION_SET_TAG = "dagster/partition_set"
 
 
-def add_partitions(instance: DagsterInstance, plan: ConfigPlan) -> None:
+def add_partitions(
+    instance: DagsterInstance, plan: ConfigPlan, known: DateSet | None = None
+) -> DateSet:
     """Add the reference dates whose stencil is satisfied to the partitions of the config's job.
 
     Done here rather than asked for in the tick's result: the daemon looks every partition up by
     itself, which takes minutes for the years of a first check.
+
+    Parameters
+    ----------
+    known : DateSet or None
+        What the last call returned: with the same dates there is nothing to do.
     """
-    name = plan.config.name
-    known = set(instance.get_dynamic_partitions(name))
-    new = [key for day in plan.satisfied if (key := day.isoformat()) not in known]
-    for start in range(0, len(new), PARTITIONS_PER_QUERY):
-        instance.add_dynamic_partitions(name, new[start : start + PARTITIONS_PER_QUERY])
+    satisfied = DateSet(plan.satisfied)
+    if satisfied != known:
+        name = plan.config.name
+        there = set(instance.get_dynamic_partitions(name))
+        new = [key for day in satisfied if (key := day.isoformat()) not in there]
+        for start in range(0, len(new), PARTITIONS_PER_QUERY):
+            instance.add_dynamic_partitions(name, new[start : start + PARTITIONS_PER_QUERY])
+    return satisfied
 
 
 def build_run_requests(
-    instance: DagsterInstance, plan: ConfigPlan, dates: Sequence[PlannedDate], outputs_dir: Path
+    instance: DagsterInstance,
+    plan: ConfigPlan,
+    dates: Sequence[PlannedDate],
+    attempts: Mapping[tuple[str, str], int],
+    outputs_dir: Path,
 ) -> list[dg.RunRequest]:
     """Return the requests for due dates of one config.
 
     Parameters
     ----------
+    attempts : mapping of (str, str) to int
+        Number of the last attempt by config name and parameters hash.
     outputs_dir : Path
         Where executed notebooks are looked for when only reports are missing.
     """
-    hashes = [planned.parameters_hash for planned in dates if planned.parameters_hash]
-    attempts = last_attempts(instance, plan.config.name, hashes)
+    if not dates:
+        return []
+    # Somebody may have deleted one since it was added.
+    keys = [planned.reference_date.isoformat() for planned in dates]
+    instance.add_dynamic_partitions(plan.config.name, keys)
     requests = []
     for planned in dates:
-        number = attempts.get(planned.parameters_hash or "", 0) + 1
+        number = attempts.get((plan.config.name, planned.parameters_hash or ""), 0) + 1
         reports_alone = plan.lacks_reports_only(planned) and _has_notebooks(
             instance, plan.config, planned.reference_date, outputs_dir
         )
@@ -79,7 +100,13 @@ def _run_request(
     config: WorkflowConfig, planned: PlannedDate, attempt: int, reports_alone: bool
 ) -> dg.RunRequest:
     day, params_hash = planned.reference_date, planned.parameters_hash or ""
-    tags = run_tags(config, day) | {TAG_ATTEMPT: str(attempt)}
+    tags = run_tags(config, day) | {
+        TAG_ATTEMPT: str(attempt),
+        # With these Dagster takes the partition as it is. Otherwise it looks each one up, over a
+        # database connection of its own.
+        PARTITION_TAG: day.isoformat(),
+        PARTITION_SET_TAG: f"{config.name}_partition_set",
+    }
     if config.min_available < 1 or config.max_gap is not None:
         tags[TAG_MISSING_DATES] = json.dumps([d.isoformat() for d in planned.missing_dates])
     return dg.RunRequest(

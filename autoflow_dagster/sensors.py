@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,11 @@ import dagster as dg
 from autoflow_dagster import check_schedule
 from autoflow_dagster.cdr_assets import observations
 from autoflow_dagster.check_schedule import CheckCursor
+from autoflow_dagster.data_versions import DataVersions
+from autoflow_dagster.date_set import DateSet
 from autoflow_dagster.errors import AutoflowError, FlowapiPermanentError
 from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
-from autoflow_dagster.ledger import queued_runs, read_histories
+from autoflow_dagster.ledger import last_attempts, queued_runs, read_histories
 from autoflow_dagster.planning import (
     ConfigPlan,
     PlannedDate,
@@ -26,7 +29,8 @@ from autoflow_dagster.planning import (
 )
 from autoflow_dagster.run_requests import add_partitions, build_run_requests
 from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings, redact
-from autoflow_dagster.site import SiteOptions, record_plan
+from autoflow_dagster.site import SiteOptions
+from autoflow_dagster.site_in_background import SiteInBackground
 from autoflow_dagster.wording import config_lines, next_check_text
 from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
@@ -47,7 +51,8 @@ def build_sensor(
     jobs : sequence of jobs
         The configs' jobs.
     """
-    memory = _Memory()
+    options = SiteOptions(base_url=settings.reports_url or "")
+    memory = _Memory(SiteInBackground(settings.outputs_dir, options))
 
     @dg.sensor(
         name=SENSOR_NAME,
@@ -59,7 +64,8 @@ def build_sensor(
     def available_dates_sensor(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult:
-        return _Tick(context, definitions, settings, memory).evaluate()
+        with memory.lock:  # two daemons by mistake ask at the same time
+            return _Tick(context, definitions, settings, memory).evaluate()
 
     return available_dates_sensor
 
@@ -80,8 +86,12 @@ def _description(definitions: WorkflowDefinitions) -> str:
 class _Memory:
     """What the process that evaluates ticks remembers between them; a restart loses it."""
 
+    site: SiteInBackground
     available: AvailableDates | None = None
     asked_at: datetime | None = None
+    partitions: dict[str, DateSet] = field(default_factory=dict)
+    versions: DataVersions = field(default_factory=DataVersions)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class _Tick:
@@ -173,7 +183,7 @@ class _Tick:
 
     def _queued_runs(self) -> int:
         names = [config.name for config in self.definitions.configs]
-        return queued_runs(self.context.instance, names)
+        return queued_runs(self.context.instance, names, up_to=self._queue_limit)
 
     def _request(
         self, available: AvailableDates, check_started_at: datetime, cursor: CheckCursor
@@ -188,7 +198,8 @@ class _Tick:
             What the next tick is to know, but for what was left to it.
         """
         plans = self._plans(available)
-        self._tell_site(plans)
+        if not self.troubles:  # what is missing among the plans would look as if it were retired
+            self.memory.site.tell(plans)
         due = [requestable(plan, check_started_at) for plan in plans]
         is_full = self._queued_runs() > self._queue_limit
         chosen = share_out(
@@ -196,10 +207,12 @@ class _Tick:
             0 if is_full else self.settings.run_requests_per_tick,
             running=[plan.counts[State.RUNNING] for plan in plans],
         )
+        hashes = [date.parameters_hash for _, date in chosen if date.parameters_hash]
+        attempts = last_attempts(self.context.instance, hashes)
         requests: list[dg.RunRequest] = []
         requested = []
         for index, plan in enumerate(plans):
-            made = self._run_requests(plan, [date for i, date in chosen if i == index])
+            made = self._run_requests(plan, [date for i, date in chosen if i == index], attempts)
             requests += made
             requested.append(len(made))
         cursor = dataclasses.replace(
@@ -218,14 +231,16 @@ class _Tick:
             When there are configs and none can be planned.
         """
         configs = self.definitions.configs
-        histories = read_histories(self.context.instance, configs, self._note_trouble)
+        histories = read_histories(
+            self.context.instance, configs, self._note_trouble, self.memory.versions
+        )
         plans = []
         for config in configs:
             if config.name not in histories:
                 continue
             try:
                 plan = plan_config(config, available, histories[config.name], self.now)
-                add_partitions(self.context.instance, plan)
+                self._add_partitions(plan)
             except Exception as error:  # whatever it is, the other configs go on
                 self._note_trouble(config, error)
             else:
@@ -236,12 +251,23 @@ class _Tick:
             )
         return plans
 
+    def _add_partitions(self, plan: ConfigPlan) -> None:
+        known = self.memory.partitions
+        name = plan.config.name
+        known[name] = add_partitions(self.context.instance, plan, known.get(name))
+
     def _note_trouble(self, config: WorkflowConfig, error: Exception) -> None:
         self.troubles[config.name] = error
 
-    def _run_requests(self, plan: ConfigPlan, dates: Sequence[PlannedDate]) -> list[dg.RunRequest]:
+    def _run_requests(
+        self,
+        plan: ConfigPlan,
+        dates: Sequence[PlannedDate],
+        attempts: Mapping[tuple[str, str], int],
+    ) -> list[dg.RunRequest]:
+        outputs = self.settings.outputs_dir
         try:
-            return build_run_requests(self.context.instance, plan, dates, self.settings.outputs_dir)
+            return build_run_requests(self.context.instance, plan, dates, attempts, outputs)
         except Exception as error:  # as in _plans
             self._note_trouble(plan.config, error)
             return []
@@ -260,14 +286,6 @@ class _Tick:
             asset_events=self.observations,
             cursor=cursor.to_json(),
         )
-
-    def _tell_site(self, plans: Sequence[ConfigPlan]) -> None:
-        """Let the site of reports say what waits; its trouble is not the sensor's."""
-        options = SiteOptions(base_url=self.settings.reports_url or "")
-        try:
-            record_plan(self.settings.outputs_dir, plans, options)
-        except (AutoflowError, OSError) as error:
-            self.context.log.warning(f"The site of reports could not be written: {error}")
 
     def _lines(
         self, plans: Sequence[ConfigPlan], requested: Sequence[int], cursor: CheckCursor

@@ -31,8 +31,11 @@ from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 10
-"""For the processes to end by themselves after they were asked to; then they are killed."""
+DAEMON_STOP_SECONDS = 10.0
+"""For the daemon to end what it is doing after it was asked to end; then it is killed."""
+
+STOP_SECONDS = 3.0
+"""The same for code server and webserver: nothing of theirs is lost."""
 
 MAX_RESTARTS = 5
 """Give up, so that the container's supervisor notices, when a process dies so often in a row."""
@@ -217,7 +220,7 @@ class Service:
 
     def stop_requesting(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
         """Stop the daemon: nothing new is requested or started, running runs go on."""
-        self._stop_children("daemon", is_urgent=is_urgent)
+        self._stop_children("daemon", seconds=DAEMON_STOP_SECONDS, is_urgent=is_urgent)
 
     def restart(self, environment: Mapping[str, str]) -> None:
         """Start all three again with another environment; running runs go on."""
@@ -227,7 +230,7 @@ class Service:
         )
         self.environment = environment
         children = self.children
-        self._stop_children(*names)
+        self._stop_children(*names, seconds=DAEMON_STOP_SECONDS)
         self.children = [Child(child.name, child.argv, log=child.log) for child in children]
         for child in self.children:
             self._spawn(child)
@@ -240,7 +243,8 @@ class Service:
         is_urgent : callable
             Asked while processes are given time to end; true kills them.
         """
-        self._stop_children("daemon", "webserver", "code server", is_urgent=is_urgent)
+        self.stop_requesting(is_urgent)
+        self._stop_children("webserver", "code server", seconds=STOP_SECONDS, is_urgent=is_urgent)
         self._stack.close()
 
     def kill(self) -> None:
@@ -252,12 +256,14 @@ class Service:
         self.children = []
         self._stack.close()
 
-    def _stop_children(self, *names: str, is_urgent: Callable[[], bool] = lambda: False) -> None:
+    def _stop_children(
+        self, *names: str, seconds: float, is_urgent: Callable[[], bool] = lambda: False
+    ) -> None:
         stopping = [c for name in names for c in self.children if c.name == name]
         for child in stopping:
             if child.is_running and child.process is not None:
                 child.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + seconds
         while any(c.is_running for c in stopping) and time.monotonic() < deadline:
             if is_urgent():
                 break

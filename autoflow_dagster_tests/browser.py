@@ -16,7 +16,7 @@ NEEDS_CHROMIUM = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not installed; run: make browser"
 )
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 25_000
 
 
 class Page:

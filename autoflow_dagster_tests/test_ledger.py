@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
 from autoflow_dagster.assets import build_assets
+from autoflow_dagster.data_versions import DATA_VERSION_TAG, DataVersions
 from autoflow_dagster.jobs import job_specs
 from autoflow_dagster.ledger import (
-    DATA_VERSION_TAG,
     FAILED_NOTEBOOK_METADATA,
     NO_DATA_METADATA,
     PATH_METADATA,
@@ -356,18 +356,22 @@ class TestRunKeys:
         add_run(instance, params_hash="ODD", attempt="DUMMY")
         add_run(instance, config="other", job="other", attempt=20)
         hashes = ["HASH", "SECOND", "BY_HAND", "ODD", "ABSENT"]
-        assert last_attempts(instance, "flows", hashes) == {"HASH": 3, "SECOND": 10}
+        assert last_attempts(instance, hashes) == {
+            ("flows", "HASH"): 3,
+            ("flows", "SECOND"): 10,
+            ("other", "HASH"): 20,
+        }
 
     def test_a_deleted_run_frees_no_key(self, instance: DagsterInstance) -> None:
         """The keys of the others stay spent: counting runs would give one a second time."""
         runs = [add_run(instance, attempt=number) for number in (1, 2)]
         instance.delete_run(runs[0].run_id)
-        assert last_attempts(instance, "flows", ["HASH"]) == {"HASH": 2}
+        assert last_attempts(instance, ["HASH"]) == {("flows", "HASH"): 2}
 
     def test_no_dates_need_no_query(self, memory: DagsterInstance) -> None:
         """An empty list must not mean all runs."""
         add_run(memory, attempt=1)
-        assert last_attempts(memory, "flows", []) == {}
+        assert last_attempts(memory, []) == {}
 
 
 class TestQueue:
@@ -379,9 +383,9 @@ class TestQueue:
             add_run(instance, status)
         add_run(instance, DagsterRunStatus.QUEUED, config="other", job="other")
         add_run(instance, DagsterRunStatus.QUEUED, config=None, job="somebody_elses")
-        assert queued_runs(instance, ["flows"]) == 2
-        assert queued_runs(instance, ["flows", "other"]) == 3
-        assert queued_runs(instance, []) == 0
+        assert queued_runs(instance, ["flows"], up_to=3) == 2
+        assert queued_runs(instance, ["flows", "other"], up_to=3) == 3
+        assert queued_runs(instance, ["flows"], up_to=4) == 4
 
 
 class TestTrouble:
@@ -393,15 +397,14 @@ class TestTrouble:
         """With what is the matter; without a receiver it is raised."""
         for key in KEYS:
             report(memory, key, "HASH")
-        storage = memory.event_log_storage
-        read = storage.get_latest_tags_by_partition
+        read = DataVersions.agreed
 
-        def failing(asset_key: dg.AssetKey, *args: Any, **kwargs: Any) -> Any:
-            if asset_key == notebook_asset_key("other", "first"):
+        def failing(self: DataVersions, keys: Sequence[dg.AssetKey]) -> Any:
+            if notebook_asset_key("other", "first") in keys:
                 raise OSError("DUMMY: the disk is broken here")
-            return read(asset_key, *args, **kwargs)
+            return read(self, keys)
 
-        monkeypatch.setattr(storage, "get_latest_tags_by_partition", failing)
+        monkeypatch.setattr(DataVersions, "agreed", failing)
         troubles: dict[str, str] = {}
 
         def note(config: WorkflowConfig, error: Exception) -> None:

@@ -27,7 +27,11 @@ pytestmark = pytest.mark.integration
 
 # Letters whose shapes PDF readers give back one by one, and everything that is syntax to something.
 READABLE = (
-    string.ascii_letters + string.digits + string.punctuation + " \t\n" + "éßñÆλωЖя«»–€°²±×≤→"
+    string.ascii_letters
+    + string.digits
+    + string.punctuation
+    + " \t\n"
+    + "éßñÆλωЖя«»\u2013€°²±\u00d7≤→"
 )
 SYNTAX = (
     "a|b", "<<x>>", "{attr}", "#let", "++++", "include::/etc/passwd[]", "|===", "----", "....", "= h",

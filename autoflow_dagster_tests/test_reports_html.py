@@ -76,6 +76,12 @@ class Page(HTMLParser):
         if tag not in ("meta", "br", "img", "hr", "col", "input"):
             self.open.append(tag)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take an element that ends itself; HTML only has void ones."""
+        self.handle_starttag(tag, attrs)
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
     def handle_endtag(self, tag: str) -> None:
         """Check that the last open element ends."""
         assert self.open.pop() == tag

@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from autoflow_dagster.errors import ReportError
-from autoflow_dagster.reports import ReportOptions, remarks, write_report
+from autoflow_dagster.reports import ReportOptions, remarks, typst_child, write_report
 from autoflow_dagster.reports.markdown import Converter
-from autoflow_dagster.reports.programs import Limits, ProgramFailedError, run_pandoc
+from autoflow_dagster.reports.programs import (
+    Limits,
+    ProgramFailedError,
+    memory_error,
+    run_pandoc,
+    run_python,
+)
 from autoflow_dagster.reports.text import plain_text, shortened, wrapped
 from autoflow_dagster_tests.report_notebooks import (
     code,
@@ -32,11 +38,11 @@ MEGABYTE = 1_000_000
 def test_fifty_megabytes_of_output_are_shortened(tmp_path: Path, chosen: str) -> None:
     """Printed text, a result on one line, a table, a page of HTML and Markdown, each with a remark."""
     cells = [
-        code("1", printed("a line of text\n" * (10 * MEGABYTE // 15)), tags=["show_input"]),
+        code("1", printed("a line of text\n" * (20 * MEGABYTE // 15)), tags=["show_input"]),
         code("2", result("x " * (5 * MEGABYTE))),
         code("3", shown("text/html", f"<p>{'word ' * (3 * MEGABYTE)}</p>")),
         code("4", shown("text/markdown", "word\n\n" * MEGABYTE)),
-        *([code("5", shown("text/html", dataframe(150_000)))] if chosen == "pdf" else []),
+        *([code("5", shown("text/html", dataframe(100_000)))] if chosen == "pdf" else []),
         markdown("The end"),
     ]
     report = make(tmp_path, *cells, format=chosen)
@@ -183,15 +189,32 @@ def test_a_formula_that_typst_refuses_becomes_its_source(tmp_path: Path) -> None
 @integration
 def test_the_time_limit_is_kept_and_named(tmp_path: Path) -> None:
     """A conversion without time ends with an error that says so."""
-    with pytest.raises(ReportError, match="took longer than its limit of 0.001 seconds"):
+    with pytest.raises(ReportError, match=r"took longer than its limit of 0\.001 seconds"):
         make(tmp_path, markdown("# x"), time_limit_seconds=0.001)
 
 
 @integration
-def test_the_memory_limit_is_kept_and_named(tmp_path: Path) -> None:
-    """Programs are stopped before they take the machine's memory."""
-    with pytest.raises(ReportError, match="needed more memory than its limit of 20 MB"):
-        make(tmp_path, markdown("word *word* " * 20_000), memory_limit_mb=20)
+def test_programs_are_stopped_at_the_memory_limit(tmp_path: Path) -> None:
+    """Pandoc, which would look for the end of a block for ever, and Typst."""
+    limits = Limits(60, 100)
+    with pytest.raises(ProgramFailedError) as caught:
+        run_pandoc(["-f", "asciidoc", "-t", "native"], "++++\nno end", limits, tmp_path)
+    assert caught.value.out_of_memory
+    greedy = tmp_path / "greedy.typ"
+    greedy.write_text("#let much = range(200000000)")
+    request = {
+        "root": str(tmp_path),
+        "fonts": [],
+        "timestamp": 0,
+        "memory_mb": limits.memory_mb,
+        "input": str(greedy),
+        "output": str(tmp_path / "greedy.pdf"),
+    }
+    with pytest.raises(ProgramFailedError) as caught:
+        run_python(Path(typst_child.__file__), json.dumps(request), limits, tmp_path)
+    assert caught.value.out_of_memory
+    message = str(memory_error(limits))
+    assert message.startswith("Report: the conversion needed more memory than its limit of 100 MB.")
 
 
 @integration
@@ -215,14 +238,12 @@ def test_programs_see_nothing_of_the_environment(
 @integration
 def test_a_text_that_pandoc_cannot_read_is_found_among_many(tmp_path: Path) -> None:
     """The others are converted, and the one is said to have failed."""
-    (tmp_path / "d").mkdir()
-    converter = Converter("asciidoc", Limits(120, 60), tmp_path / "d")
-    converter.prepare([("*a*", "markdown"), ("b " * 2_000_000, "markdown"), ("_c_", "markdown")])
-    assert [converter.convert(text, "markdown").text.strip() for text in ("*a*", "_c_")] == [
-        "_a_",
-        "_c_",
-    ]
-    assert converter.convert("b " * 2_000_000, "markdown").failed
+    deep = "> " * 3_000 + "deep"
+    converter = Converter("asciidoc", Limits(8, 30), tmp_path)
+    converter.prepare([("*a*", "markdown"), (deep, "markdown"), ("_c_", "markdown")])
+    assert converter.convert("*a*", "markdown").text.strip() == "_a_"
+    assert converter.convert("_c_", "markdown").text.strip() == "_c_"
+    assert converter.convert(deep, "markdown").failed
 
 
 @integration

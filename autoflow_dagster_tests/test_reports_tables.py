@@ -91,7 +91,7 @@ def test_cells_keep_line_breaks_links_and_emphasis() -> None:
     ).rows
     assert [cell.text for cell in row] == ["a\nb", "l", "bold it; in ner"]
     assert row[1].runs[0].link == "https://example.org"
-    assert [run.bold for run in row[2].runs][0]
+    assert next(run.bold for run in row[2].runs)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ CELLS = (
     code("df", shown("text/html", dataframe(3), "plain table")),
 )
 
+NO_ATTRIBUTE = "'nbformat.notebooknode.NotebookNode object' has no attribute 'no'"
+
 # What the original AutoFlow's own template did, in the words of nbconvert 5.
 ORIGINAL = """\
 {% extends 'asciidoc.tpl' %}
@@ -203,43 +205,35 @@ def test_templates_of_every_age_work(
     [
         (
             "{% extends 'autoflow/report.asciidoc.j2' %}\n{% block header %}\n{% if %}\n{% endblock %}",
-            "Template my.tpl:3: Expected an expression, got 'end of statement block'\n"
-            "  Correct the template.",
+            "Template my.tpl:3: Expected an expression, got 'end of statement block'",
         ),
         (
             "{% extends 'asciidoc.tpl' %}\n{% block markdowncell %}\n\n{{ cell.no.such }}\n{% endblock %}",
-            "Template my.tpl:4, cell 1 of the notebook: UndefinedError: "
-            "'nbformat.notebooknode.NotebookNode object' has no attribute 'no'\n"
-            "  Correct the template.",
+            "Template my.tpl:4, cell 1 of the notebook: UndefinedError: " + NO_ATTRIBUTE,
         ),
         (
             "\n{{ nb.cells | no_such_filter }}",
-            "Template my.tpl:2: No filter named 'no_such_filter'.\n  Correct the template.",
+            "Template my.tpl:2: No filter named 'no_such_filter'.",
         ),
         (
             "{% extends 'no_such.tpl' %}",
-            'Template my.tpl:1: there is no template "no_such.tpl" to extend or include.\n'
-            "  Put the file into the inputs directory, or extend 'autoflow/report.asciidoc.j2'.",
+            'Template my.tpl:1: there is no template "no_such.tpl" to extend or include.',
         ),
         (
             "{% include '../secret.txt' %}",
-            'Template my.tpl:1: the file "../secret.txt" is outside the inputs directory.\n'
-            "  Put it into the inputs directory and name it from there.",
+            'Template my.tpl:1: the file "../secret.txt" is outside the inputs directory.',
         ),
         (
             "{% include 'link.txt' %}",
-            'Template my.tpl:1: the file "link.txt" is outside the inputs directory.\n'
-            "  Put it into the inputs directory and name it from there.",
+            'Template my.tpl:1: the file "link.txt" is outside the inputs directory.',
         ),
         (
             "x\n\ninclude::/etc/passwd[]\n",
-            'Template file "/etc/passwd": it is outside the inputs directory.\n'
-            "  Put the file into the inputs directory and name it from there.",
+            'Template file "/etc/passwd": it is outside the inputs directory.',
         ),
         (
             "{{ ''.__class__.__mro__ }}",
-            "Template my.tpl:1: SecurityError: access to attribute '__class__' of 'str' object is "
-            "unsafe.\n  Correct the template.",
+            "Template my.tpl:1: SecurityError: access to attribute '__class__' of 'str' object is unsafe.",
         ),
     ],
 )
@@ -250,7 +244,9 @@ def test_an_error_in_a_template_says_where(tmp_path: Path, text: str, message: s
     (tmp_path / "inputs" / "link.txt").symlink_to(tmp_path / "secret.txt")
     with pytest.raises(ReportError) as caught:
         make(tmp_path, *CELLS, template=path, inputs_dir=tmp_path / "inputs")
-    assert str(caught.value) == message
+    first, hint = str(caught.value).split("\n")
+    assert first == message
+    assert hint.startswith(("  Correct the template", "  Put "))
 
 
 @pytest.mark.integration
@@ -422,5 +418,5 @@ def test_a_part_is_replaced_only_where_it_is_still_whole() -> None:
 def test_options_and_write_report_have_defaults(tmp_path: Path) -> None:
     """The least that can be said makes a PDF."""
     assert ReportOptions().format == "pdf"
-    with pytest.raises(ReportError, match="none.ipynb: it cannot be read"):
+    with pytest.raises(ReportError, match=r"none\.ipynb: it cannot be read"):
         write_report(tmp_path / "none.ipynb", tmp_path / "x.pdf")

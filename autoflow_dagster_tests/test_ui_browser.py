@@ -55,7 +55,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     root = tmp_path_factory.mktemp("ui")
     with (
         DatesServer({"calls": [day(0), day(1)]}) as flowapi,
-        Deployment(root, flowapi, WORKFLOWS) as running,
+        Deployment(root, flowapi, WORKFLOWS, AUTOFLOW_SENSOR_INTERVAL="20") as running,
     ):
         write_notebook(
             running.inputs / "first.ipynb",
@@ -109,12 +109,15 @@ def test_the_lineage_shows_cdr_types_notebooks_and_reports_in_order(page: Page) 
 def test_a_done_partition_shows_the_executed_notebook_with_its_picture(page: Page) -> None:
     """In the UI's own notebook viewer."""
     page.visit("/assets/count/summary?view=partitions&partition=2016-01-01")
-    link = re.compile(r"summary__count_2016-01-01_\w+\.ipynb$")
     page.see("executed notebook")
-    page.page.get_by_text(link).first.click()
-    picture = page.page.frame_locator("iframe").locator("img[src^='data:image/png']")
-    picture.first.wait_for()
-    page.keep_picture("notebook")
+    with page.page.expect_popup() as opened:
+        page.page.get_by_role(
+            "link", name=re.compile("notebook.path=.*summary__count_2016-01-01")
+        ).click()
+    viewer = opened.value
+    viewer.locator("img[src^='data:image/png']").first.wait_for()
+    assert "display(Image(" in viewer.content()
+    viewer.close()
     page.check_for_errors()
 
 
@@ -122,7 +125,8 @@ def test_scraps_are_metadata_of_the_notebook(page: Page) -> None:
     """A number that Dagster plots over dates."""
     page.visit("/assets/count/first?view=partitions&partition=2016-01-01")
     page.see("scrap: subscribers")
-    page.see("1,234")
+    page.keep_picture("materialization")
+    page.see("1234")
     page.keep_picture("materialization")
     page.check_for_errors()
 
@@ -141,8 +145,13 @@ def test_a_sensor_tick_says_what_it_found(page: Page) -> None:
     """In words, and when the next check is."""
     page.visit("/locations/autoflow_dagster/sensors/available_dates_sensor")
     page.see("requests a run for each date whose date stencil is satisfied")
-    page.page.get_by_text(re.compile("^2 requested$")).first.click()
-    page.see("count: 2 available dates: 2 requested.")
+    page.keep_picture("sensor")
+    page.page.get_by_text(re.compile("^2 runs? requested$")).first.click()
+    page.keep_picture("tick")
+    page.see("2016-01-01")
+    page.page.keyboard.press("Escape")
+    page.page.get_by_role("button", name="View logs").last.click()
+    page.see("count: 2 available dates: 2 requested")
     page.keep_picture("tick")
     page.check_for_errors()
 

@@ -16,6 +16,7 @@ from autoflow_dagster.service_file import ServiceFile, read_service_file
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import Deployment
 
+COMMAND = (sys.executable, "-m", "autoflow_dagster", "up", "--port", "0", "--reports-port", "0")
 START_SECONDS = 150
 """Of a service on a machine that is busy with other tests."""
 
@@ -25,6 +26,12 @@ class UpProcess(Deployment):
 
     process: subprocess.Popen[bytes] | None = None
     options: tuple[str, ...] = ()
+
+    def kill_everything(self) -> None:
+        """Kill every process of this deployment at once, as a power cut does."""
+        super().kill_everything()
+        if self.process is not None:
+            self.process.wait(30)
 
     @property
     def log_file(self) -> Path:
@@ -40,8 +47,7 @@ class UpProcess(Deployment):
         (self.home / "service.json").unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "autoflow_dagster", "up", "--port", "0"]
-                + ["--reports-port", "0", *self.options, *options],
+                [*COMMAND, *self.options, *options],
                 env={**self.settings.environ, "DAGSTER_HOME": str(self.home), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -14,6 +14,7 @@ from autoflow_dagster.cli.options import (
     find_config,
     inputs_option,
     iso_date,
+    no_ledger_text,
     outputs_option,
     read_available_dates,
     read_settings,
@@ -55,7 +56,10 @@ def explain(
         plan = plan_config(chosen, available, history, now)
         planned = plan_date(chosen, day, plan.available, history, now)
         errors = _errors(instance, planned)
+        has_ledger = instance is not None
     click.echo("\n".join(explain_lines(plan, planned, errors)))
+    if not has_ledger:
+        click.echo(f"\n{no_ledger_text(settings)}", err=True)
 
 
 def read_history(instance: DagsterInstance | None, config: WorkflowConfig) -> History:
@@ -77,6 +81,6 @@ def _errors(instance: DagsterInstance | None, planned: PlannedDate) -> list[str]
     return [
         "it was stopped on request"
         if attempt.was_cancelled
-        else failure_text(instance, attempt.run_id)
+        else failure_text(instance, attempt.run_id).replace("\n", "\n  ")
         for attempt in planned.attempts
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,15 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterInstance, DagsterInvalidConfigError, DagsterRun, DagsterRunStatus
 
 from autoflow_dagster.cli.run_choice import Wanted
+from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
 from autoflow_dagster.ledger import failure_text
 
 if TYPE_CHECKING:
     from autoflow_dagster.cli.run_display import RunDisplay
     from autoflow_dagster.settings import Settings
+
+_WRONG_TYPE = re.compile(r'root:(\w+)\. Value "(.*)" of type .* expected type "(\w+)"')
 
 LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 3.0
@@ -105,7 +109,13 @@ class Launches:
         self._log = log
 
     def create(self, wanted: Wanted) -> DagsterRun:
-        """Create a run, and its partition."""
+        """Create a run, and its partition.
+
+        Raises
+        ------
+        AutoflowError
+            When the values of parameters are not what the notebooks expect.
+        """
         from dagster._core.definitions.reconstruct import ReconstructableRepository
         from dagster._core.remote_origin import (
             RegisteredCodeLocationOrigin,
@@ -118,13 +128,17 @@ class Launches:
         code = ReconstructableRepository.for_module(DEFINITIONS_MODULE, FUNCTION)
         location = RegisteredCodeLocationOrigin(LOCATION_NAME)
         origin = RemoteRepositoryOrigin(location, REPOSITORY).get_job_origin(spec.name)
-        return self._instance.create_run_for_job(
-            job_def=job,
-            run_config=wanted.run_config,
-            tags={**job.run_tags, **wanted.tags},
-            remote_job_origin=origin,
-            job_code_origin=code.get_reconstructable_job(spec.name).get_python_origin(),
-        )
+        try:
+            return self._instance.create_run_for_job(
+                job_def=job,
+                run_config=wanted.run_config,
+                tags={**job.run_tags, **wanted.tags},
+                remote_job_origin=origin,
+                job_code_origin=code.get_reconstructable_job(spec.name).get_python_origin(),
+            )
+        except DagsterInvalidConfigError as error:
+            problems = "\n  ".join(_config_problem(problem.message) for problem in error.errors)
+            raise AutoflowError(f"--parameters of {spec.name}", problems) from error
 
     def launch(self, run: DagsterRun) -> None:
         """Start a run's process; what it prints does not appear on the screen."""
@@ -193,6 +207,16 @@ class Launches:
         # Besides the run, the fork servers of its launcher print there.
         said = [line.strip() for line in lines if line.strip() and not line.startswith("autoflow:")]
         return f"Its last line was: {said[-1]}" if said else ""
+
+
+def _config_problem(message: str) -> str:
+    """Return what Dagster says about a value in our words, or as it is."""
+    found = _WRONG_TYPE.search(message)
+    return (
+        '"{}" is "{}", but its default in the notebook is of type {}.'.format(*found.groups())
+        if found
+        else message
+    )
 
 
 @contextlib.contextmanager

@@ -77,10 +77,10 @@ def read_available_dates(settings: Settings, dates_file: Any | None) -> Availabl
         When FlowAPI cannot be asked.
     """
     from autoflow_dagster.errors import FlowapiError
-    from autoflow_dagster.flowapi import fetch_with, parse_available_dates
+    from autoflow_dagster.flowapi import parse_available_dates
 
     if dates_file is None:
-        return fetch_with(settings)
+        return _ask_flowapi(settings)
     try:
         return parse_available_dates(dates_file.read(), dates_file.name)
     except UnicodeDecodeError:
@@ -90,6 +90,21 @@ def read_available_dates(settings: Settings, dates_file: Any | None) -> Availabl
         problem = error.problem.replace("answered something", "has something")
     form = '{"available_dates": {"calls": ["2016-01-01", "2016-01-02"]}}'
     raise SettingsError(f"--available-dates {dates_file.name}", problem, f"The form is {form}")
+
+
+def _ask_flowapi(settings: Settings) -> AvailableDates:
+    from autoflow_dagster.errors import FlowapiTransientError
+    from autoflow_dagster.flowapi import fetch_with
+    from autoflow_dagster.flowapi_answers import TRY_LATER
+
+    otherwise = "Or name a file with --available-dates."
+    try:
+        return fetch_with(settings)
+    except SettingsError as error:
+        raise SettingsError(error.where, error.problem, f"{error.hint} {otherwise}") from error
+    except FlowapiTransientError as error:  # it promises that the sensor asks again
+        hint = error.hint.replace(TRY_LATER, f"Try again later. {otherwise}")
+        raise FlowapiTransientError(error.where, error.problem, hint) from error
 
 
 @contextlib.contextmanager
@@ -109,6 +124,14 @@ def existing_instance(settings: Settings) -> Iterator[DagsterInstance | None]:
         return
     with open_instance(settings, home) as instance:
         yield instance
+
+
+def no_ledger_text(settings: Settings) -> str:
+    """Return that nothing is known of earlier runs, and where they were looked for."""
+    from autoflow_dagster.instance_home import dagster_home
+
+    home = dagster_home(settings)
+    return f"As if nothing had been run before: there is no Dagster instance in {home}."
 
 
 def has_instance(home: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from autoflow_dagster.cli.options import (
     existing_instance,
     find_config,
     inputs_option,
+    no_ledger_text,
     outputs_option,
     read_available_dates,
     read_settings,
@@ -68,10 +69,13 @@ def plan(
     available = read_available_dates(settings, dates_file)
     with existing_instance(settings) as instance:
         plans = _plans(instance, chosen or definitions.configs, available)
+        has_ledger = instance is not None
     if as_json:
         click.echo(json.dumps(plans_as_json(plans), indent=2))
-    else:
-        _print_tables(plans, show_all)
+        return
+    _print_tables(plans, show_all)
+    if not has_ledger:
+        click.echo(f"\n{no_ledger_text(settings)}", err=True)
 
 
 def _plans(
@@ -143,8 +147,25 @@ def _print_tables(plans: Sequence[ConfigPlan], show_all: bool) -> None:
 def _print_config(plan: ConfigPlan, show_all: bool) -> None:
     from autoflow_dagster.cli.screen import print_table
 
-    rows = list(_rows(plan, show_all))
-    shown = rows if show_all else rows[-MAX_ROWS:]
+    headings = ["config", "dates", *(_words(state) for state in states)]
+    rows = [
+        [plan.config.name, len(plan.dates), *(plan.counts[s] for s in states)] for plan in plans
+    ]
+    if len(rows) > 1:
+        rows.append(["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])])
+    cells = [[str(cell) for cell in row] for row in rows]
+    print_table("Available dates by state", headings, cells, right=range(1, len(headings)))
+    for plan in plans:
+        click.echo()
+        _print_config(plan, show_all)
+
+
+def _print_config(plan: ConfigPlan, show_all: bool) -> None:
+    from autoflow_dagster.cli.screen import print_table
+
+    groups = _groups(plan, show_all)
+    newest = groups if show_all else groups[-MAX_ROWS:]
+    shown = [_row(dates) for dates in newest]
     headings = ["reference date", "state", "date stencil", ""]
     used = [i for i in range(4) if i < 2 or any(str(row[i]) for row in shown)]
     title = f"{plan.config.name}, date stencil {plan.config.date_stencil}"
@@ -152,30 +173,30 @@ def _print_config(plan: ConfigPlan, show_all: bool) -> None:
         print_table(title, [headings[i] for i in used], [[row[i] for i in used] for row in shown])
     else:
         click.echo(f"{title}: no available dates.")
-    if len(shown) < len(rows):
-        click.echo(f"... and {len(rows) - len(shown)} earlier rows; --all shows them.")
+    if len(shown) < len(groups):
+        click.echo(f"... and {len(groups) - len(shown)} earlier rows; --all shows them.")
     for name in plan.absent_cdr_types:
         click.echo(f"FlowAPI has no dates of CDR type {name}.")
 
 
-def _rows(plan: ConfigPlan, show_all: bool) -> Iterator[tuple[Any, ...]]:
-    """Yield a row for each date, or for neighbours of which there is nothing to say but their state."""
+def _groups(plan: ConfigPlan, show_all: bool) -> list[list[PlannedDate]]:
+    """Return each date by itself, but neighbours together of which there is only their state to say."""
 
     def key(planned: PlannedDate) -> tuple[Any, ...]:
         together = planned.state in UNEVENTFUL and not show_all
         return (planned.state, None if together else planned.reference_date)
 
+    return [list(dates) for _, dates in groupby(plan.dates, key)]
+
+
+def _row(dates: Sequence[PlannedDate]) -> tuple[Any, ...]:
     from rich.text import Text
 
-    for (state, _), group in groupby(plan.dates, key):
-        dates = list(group)
-        first, last = dates[0], dates[-1]
-        what = Text(_words(state), style=_STYLES.get(state, ""))
-        if len(dates) > 1:
-            what.append(f", {len(dates)} dates")
-            yield f"{first.reference_date} to {last.reference_date}", what, "", ""
-        else:
-            yield first.reference_date.isoformat(), what, _ranges(first), _remark(first)
+    first, last = dates[0], dates[-1]
+    what = Text(_words(first.state), style=_STYLES.get(first.state, ""))
+    more = f"and {len(dates) - 1} more until {last.reference_date}"
+    columns = (more, "") if len(dates) > 1 else (_ranges(first), _remark(first))
+    return first.reference_date.isoformat(), what, *columns
 
 
 def _words(state: str) -> str:

@@ -211,8 +211,8 @@ def _conclude(
             click.echo(f"Not begun: {', '.join(left)}.", err=True)
         raise KeyboardInterrupt
     if failed:
-        count = f"{len(failed)} of {len(wanted)} dates" if len(wanted) > 1 else "The run"
-        raise AutoflowError("", f"{count} failed: {', '.join(failed)}.")
+        count = f"{len(failed)} of {len(wanted)} dates failed: " if len(wanted) > 1 else ""
+        raise AutoflowError("", f"{count}{', '.join(failed)}{'' if count else ' failed'}.")
     if len(done) > 1:
         click.echo(f"All {len(done)} dates are done.")
 

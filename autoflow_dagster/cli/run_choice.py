@@ -27,7 +27,7 @@ from autoflow_dagster.planning import (
     plan_date,
 )
 from autoflow_dagster.run_values import TAG_MISSING_DATES
-from autoflow_dagster.workflows import WorkflowConfig
+from autoflow_dagster.workflows import MISSING_DATES, WorkflowConfig
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -159,14 +159,14 @@ class Choice:
             case State.WAITING if not self._force:
                 return _waiting_text(plan, planned)
             case State.NOT_SELECTED if not self._force:
-                return f"{day} is outside {_bounds_text(self._config)}."
+                return f"{day} is not selected by {_bounds_text(self._config)}."
         return ""
 
     def _error(self, refusals: Sequence[tuple[PlannedDate, str]], asked: int) -> AutoflowError:
         config, first = self._config, refusals[0][0]
         lines = [text for _, text in refusals]
         if any(planned.state in FORCEABLE for planned, _ in refusals):
-            lines.append("With --force it is run all the same.")
+            lines.append("Add --force to run it all the same.")
         lines.append(f"More: autoflow explain {config.name} {first.reference_date}")
         problem = "nothing was run." if asked > 1 else "not run."
         return AutoflowError(config.name, problem, "\n  ".join(lines))
@@ -177,7 +177,8 @@ class Choice:
         attempts = last_attempts(self._instance, config.name, [params_hash])
         tags = {**run_tags(config, day), PARTITION_TAG: day.isoformat()}
         tags[TAG_ATTEMPT] = str(attempts.get(params_hash, 0) + 1)
-        if self._available is not None and planned.missing_dates:
+        wants_to_know = MISSING_DATES in config.workflow.parameter_names
+        if self._available is not None and (wants_to_know or planned.missing_dates):
             tags[TAG_MISSING_DATES] = json.dumps([d.isoformat() for d in planned.missing_dates])
         return Wanted(self._spec, day, tags=tags, remark=_remark(planned))
 

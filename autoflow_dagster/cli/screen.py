@@ -35,13 +35,11 @@ def print_table(
     right : sequence of int
         Numbers of the columns whose cells stand at the right, from 0.
     """
-    from rich import box
     from rich.table import Table
 
     table = Table(
-        box=box.SIMPLE_HEAD if sys.stdout.isatty() else None,
+        box=None,
         pad_edge=False,
-        show_edge=False,
         header_style="dim" if sys.stdout.isatty() else "",
     )
     for number, heading in enumerate(headings):

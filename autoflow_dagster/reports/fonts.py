@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 TEXT_FONTS = (
     "Noto Sans",
@@ -113,21 +115,24 @@ def font_paths(directories: Iterable[Path]) -> list[Path]:
 @lru_cache(maxsize=200)
 def characters(path: Path) -> frozenset[int]:
     """Return the characters that a font has; none when it cannot be read."""
-    from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]
-
-    try:
-        with TTFont(path, lazy=True, fontNumber=0) as font:
-            return frozenset(font.getBestCmap() or ())
-    except (TTLibError, OSError, KeyError):
-        return frozenset()
+    with _opened(path) as font:
+        return frozenset(font.getBestCmap() or ()) if font is not None else frozenset()
 
 
 def _family(path: Path) -> str:
-    from fontTools.ttLib import TTFont, TTLibError
+    with _opened(path) as font:
+        names = font["name"] if font is not None and "name" in font else None
+        return "" if names is None else str(names.getDebugName(16) or names.getDebugName(1) or "")
 
-    try:
-        with TTFont(path, lazy=True, fontNumber=0) as font:
-            names = font["name"]
-            return str(names.getDebugName(16) or names.getDebugName(1) or "")
-    except (TTLibError, OSError, KeyError):
-        return ""
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a font; None when it is none."""
+    from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]
+
+    with path.open("rb") as file:
+        try:
+            font = TTFont(file, lazy=True, fontNumber=0)
+        except (TTLibError, OSError):
+            font = None
+        yield font

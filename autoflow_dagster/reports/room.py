@@ -17,6 +17,8 @@ class Room:
         Lines of printed text.
     letters : int
         Characters of Markdown or HTML, tables not counted.
+    markup_lines : int
+        Lines of Markdown.
     rows : int or None
         Body rows of a table; None is as many as `cells` allow.
     cells : int
@@ -24,7 +26,8 @@ class Room:
     """
 
     lines: int = 400
-    letters: int = 300_000
+    letters: int = 200_000
+    markup_lines: int = 5_000
     rows: int | None = DEFAULT_MAX_TABLE_ROWS
     cells: int = 100_000
 
@@ -41,4 +44,4 @@ def room_in_pdf(max_table_rows: int) -> Room:
 
 def room_in_html() -> Room:
     """Return the room of an output in an HTML file, where tables stay whole."""
-    return Room(lines=5000, letters=1_000_000, rows=None, cells=600_000)
+    return Room(lines=5000, letters=1_000_000, markup_lines=20_000, rows=None, cells=600_000)

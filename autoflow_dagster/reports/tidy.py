@@ -236,10 +236,10 @@ def _printed(text: str, tidying: Tidying) -> str:
 
 def _fitting(markup: str, tidying: Tidying) -> str:
     """Return the beginning of Markdown that there is room for."""
-    room = tidying.room.letters
-    if len(markup) <= room:
+    room = tidying.room
+    kept, lines, letters = shortened(markup, room.markup_lines, room.letters)
+    if not lines and not letters:
         return markup
-    kept = markup[: max(markup.rfind("\n", 0, room), room // 2)]
     note = tidying.note(remarks.letters_left_out(len(markup) - len(kept)))
     return f"{kept}\n\n*{note}*"
 

@@ -58,4 +58,5 @@ def _subset(path: Path, codes: Iterable[int]) -> bytes:
     subsetter.subset(font)
     buffer = BytesIO()
     subset.save_font(font, buffer, options)
+    font.close()
     return buffer.getvalue()

@@ -39,9 +39,6 @@ CLIENT_SECONDS = 10.0
 GRACE_SECONDS = 1.0
 """For an attached process to end by itself after its client did."""
 
-OWN_VARIABLES = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "PWD", "OLDPWD", "SHLVL", "_")
-"""Variables that differ from process to process and that nothing reads when it is imported."""
-
 
 @dataclass
 class Child:
@@ -97,6 +94,7 @@ class ForkServer:
     children: dict[int, Child] = field(default_factory=dict)
     poll: select.poll = field(default_factory=select.poll)
     is_retired: bool = False
+    has_forked: bool = False
     asked_environment: Mapping[str, str] | None = None
 
     def serve(self) -> Task | None:
@@ -202,9 +200,10 @@ class ForkServer:
         if not self.freshness.is_fresh():
             self._retire(self.environment)
             return "packages, notebooks or the interpreter have changed"
-        names = _differences(task.environment, self.environment)
+        names = self._differing_variables(task.environment)
         if names:
-            if task.environment == self.asked_environment:
+            # A new server is for an environment that comes to stay, not for one that changes always.
+            if not self.has_forked or task.environment == self.asked_environment:
                 self._retire(task.environment)
             self.asked_environment = task.environment
             return f"the environment differs in {', '.join(names)}"
@@ -215,6 +214,12 @@ class ForkServer:
         if shadowed:
             return f"{task.working_dir} has a module {shadowed} of its own"
         return task.attributes.obstacle(self.attributes)
+
+    def _differing_variables(self, environment: Mapping[str, str]) -> list[str]:
+        """Return the names of variables that differ from this server's; never their values."""
+        names = environment.keys() | self.environment.keys()
+        names -= set(self.purpose.free_variables)
+        return sorted(n for n in names if environment.get(n) != self.environment.get(n))
 
     def _refuse(self, connection: socket.socket, reason: str) -> None:
         with contextlib.suppress(OSError):  # the client may have given up waiting
@@ -242,6 +247,7 @@ class ForkServer:
         if pid:
             child = Child(pid, os.pidfd_open(pid), connection if is_attached else None)
             self.children[pid] = child
+            self.has_forked = True
             self.poll.register(child.handle, select.POLLIN)
             if child.connection is None:
                 connection.close()
@@ -290,9 +296,3 @@ def _kill_group(pid: int) -> None:
         except ProcessLookupError:  # not yet the leader of a group
             continue
         return
-
-
-def _differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """Return the names of variables in which two environments differ; never their values."""
-    names = (one.keys() | other.keys()) - set(OWN_VARIABLES)
-    return sorted(name for name in names if one.get(name) != other.get(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from collections.abc import Mapping, Sequence
 
 _GATE = 'read -r go && exec "$@" </dev/null'
@@ -12,12 +12,19 @@ _GATE = 'read -r go && exec "$@" </dev/null'
 class GatedProcess:
     """A process that waits for `go`, and ends when this process does before.
 
+    It leads a session and process group of its own, and goes on when this process ends.
+
     Parameters
     ----------
     command : sequence of str
         Program and arguments.
     environment : mapping
         The whole environment.
+
+    Attributes
+    ----------
+    pid : int
+        Of the process.
 
     Raises
     ------
@@ -26,29 +33,35 @@ class GatedProcess:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _GATE, "sh", *command],
-            env=dict(environment),
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    @property
-    def pid(self) -> int:
-        """Of the process, which leads a session and process group of its own."""
-        return self._process.pid
+        read_end, self._gate = os.pipe()
+        try:
+            # Not with `subprocess`, which complains about processes that it is not to wait for.
+            self.pid = os.posix_spawn(
+                "/bin/sh",
+                ["sh", "-c", _GATE, "sh", *command],
+                environment,
+                file_actions=[(os.POSIX_SPAWN_DUP2, read_end, 0)],
+                setsid=True,
+            )
+        except OSError:
+            self.close()
+            raise
+        finally:
+            os.close(read_end)
 
     def go(self) -> None:
         """Let the command run."""
-        assert self._process.stdin is not None, "it was asked for"
-        self._process.stdin.write(b"go\n")
-        self._process.stdin.close()
+        os.write(self._gate, b"go\n")
 
     def close(self) -> None:
         """Give up what stands for the process: one that still waits is ended by that."""
-        assert self._process.stdin is not None, "it was asked for"
-        self._process.stdin.close()
+        if self._gate >= 0:
+            os.close(self._gate)
+            self._gate = -1
 
     def has_ended(self) -> bool:
         """Return whether the process has ended, and take note of it."""
-        return self._process.poll() is not None
+        try:
+            return os.waitpid(self.pid, os.WNOHANG) != (0, 0)
+        except ChildProcessError:
+            return True

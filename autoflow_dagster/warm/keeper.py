@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
@@ -109,8 +108,8 @@ class Keeper:
         with self._lock:
             self._forget()
             for process in self._processes:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(2)
+                process.terminate()  # it may be importing still, and not see that its owner has gone
+                process.wait()
             self._processes.clear()
 
     def _announced(self) -> Path | None:

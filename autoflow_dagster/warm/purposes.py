@@ -19,6 +19,9 @@ _INLINE_BACKEND = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 _HAS_PARENT = {"JPY_PARENT_PID": str(os.getpid())}
 """Read when ipykernel is imported, and only for whether there is a parent process to watch."""
 
+_OF_SHELLS = ("PWD", "OLDPWD", "SHLVL", "_")
+"""What a shell sets; runs that start in the ordinary way are started by one."""
+
 _POLLER = "ParentPollerUnix"
 """Class in `ipykernel.kernelapp` of the thread that ends a kernel when its parent process ends."""
 
@@ -40,6 +43,8 @@ class Purpose:
         Whether the modules that the inputs' notebooks import are imported too.
     variables : mapping
         Of the environment during the imports only, unless they are set anyway.
+    free_variables : tuple of str
+        Variables that may differ from those of the server: nothing reads them when it is imported.
     process_name : str
         As tools such as top show the processes.
     in_child : callable
@@ -53,6 +58,7 @@ class Purpose:
     later: tuple[str, ...]
     learns: bool
     variables: Mapping[str, str]
+    free_variables: tuple[str, ...]
     process_name: str
     in_child: Callable[[socket.socket], None]
     obstacle: Callable[[], str] = lambda: ""
@@ -154,6 +160,7 @@ RUNS = Purpose(
     ),
     learns=False,
     variables=_NO_ALLOCATOR_THREAD,
+    free_variables=_OF_SHELLS,
     process_name="autoflow-run",
     in_child=_leave_client,
 )
@@ -174,6 +181,8 @@ KERNELS = Purpose(
     ),
     learns=True,
     variables=_NO_ALLOCATOR_THREAD | _INLINE_BACKEND | _HAS_PARENT,
+    # Jupyter's own, and what Dagster sets in a run for libraries that connect to Snowflake.
+    free_variables=(*_OF_SHELLS, "JPY_PARENT_PID", "JPY_SESSION_NAME", "SF_PARTNER"),
     process_name="autoflow-kernel",
     in_child=_end_with_client,
     obstacle=_kernel_obstacle,

@@ -18,6 +18,44 @@ local function tag_of(el)
   return name and name:lower(), close == "/"
 end
 
+-- Attributes of raw HTML may hold handlers and styles: none is kept but the width of a picture.
+local function bare(el)
+  el.attr = pandoc.Attr()
+  return el
+end
+
+local function bare_rows(rows)
+  for _, row in ipairs(rows) do
+    row.attr = pandoc.Attr()
+    for i, cell in ipairs(row.cells) do row.cells[i] = bare(cell) end
+  end
+end
+
+local function bare_table(t)
+  bare(t)
+  bare_rows(t.head.rows)
+  bare_rows(t.foot.rows)
+  t.head.attr, t.foot.attr = pandoc.Attr(), pandoc.Attr()
+  for _, body in ipairs(t.bodies) do
+    body.attr = pandoc.Attr()
+    bare_rows(body.head)
+    bare_rows(body.body)
+  end
+  return t
+end
+
+local function bare_image(i)
+  local width = i.attributes.width
+  i.attr = pandoc.Attr("", {}, width and { width = width } or {})
+  return i
+end
+
+local BARE = {
+  Table = bare_table, Image = bare_image, Link = bare, Code = bare, CodeBlock = bare, Header = bare, Figure = bare,
+  RawBlock = function() return {} end, RawInline = function() return {} end,
+  Div = function(d) return d.content end, Span = function(s) return s.content end,
+}
+
 -- Pair up opening and closing tags; a tag that has no partner is dropped.
 local function pair_tags(inlines)
   local out, i = pandoc.Inlines {}, 1
@@ -31,7 +69,7 @@ local function pair_tags(inlines)
     elseif name == "br" then out:insert(pandoc.LineBreak())
     elseif name == "img" then
       for _, b in ipairs(pandoc.read(el.text, "html", nil, {}).blocks) do
-        if b.content then out:extend(b.content:filter(function(x) return x.t == "Image" end)) end
+        if b.content then out:extend(b.content:filter(function(x) return x.t == "Image" end):map(bare_image)) end
       end
     elseif PAIRS[name] and not closing then
       local depth, j = 1, i
@@ -68,12 +106,7 @@ function M.read(text, format)
   -- the last argument gives the reader no files at all: nothing can be included
   local doc = pandoc.read(text, format, nil, {})
   if format == "asciidoc" then return doc end
-  if format == "html" then
-    return doc:walk {
-      RawBlock = function() return {} end, RawInline = function() return {} end,
-      Div = function(d) return d.content end, Span = function(s) return s.content end,
-    }
-  end
+  if format == "html" then return doc:walk(BARE) end
   return doc:walk { Blocks = read_raw_blocks }:walk { Inlines = pair_tags }
 end
 

@@ -1,0 +1,153 @@
+"""Copies of the inputs, and edits that take effect when they are good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoflow_dagster.errors import AutoflowError, WorkflowsFileError
+from autoflow_dagster.inputs_copy import (
+    COPIES_VARIABLE,
+    KEPT_COPIES,
+    LARGEST_BYTES,
+    InputsCopies,
+    over_copy,
+)
+from autoflow_dagster.inputs_watch import InputsWatch
+from autoflow_dagster.settings import Settings
+from autoflow_dagster_tests.conftest import write_notebook
+
+WORKFLOWS = """\
+workflows:
+  - name: count
+    notebooks: {first: {filename: first.ipynb}}
+available_dates_sensor:
+  schedule: "0 0 * * *"
+  workflows: [{workflow_name: count}]
+"""
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> InputsCopies:
+    """Copies of good inputs; none has been taken."""
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    (inputs / "workflows.yml").write_text(WORKFLOWS)
+    write_notebook(inputs / "first.ipynb", "1")
+    return InputsCopies(inputs, tmp_path / "copies")
+
+
+def edit(copies: InputsCopies, text: str) -> None:
+    """Append a comment, or anything else, to workflows.yml."""
+    with (copies.inputs_dir / "workflows.yml").open("a") as file:
+        file.write(f"{text}\n")
+
+
+def test_a_copy_has_every_file_and_stays_as_it_is(copies: InputsCopies) -> None:
+    """Folders too, but nothing hidden; a mounted configuration map consists of links."""
+    (copies.inputs_dir / "templates").mkdir()
+    (copies.inputs_dir / "templates" / "logo.svg").write_text("<svg/>")
+    (copies.inputs_dir / ".git").mkdir()
+    (copies.inputs_dir / ".git" / "config").touch()
+    (copies.inputs_dir / "linked.txt").symlink_to(copies.inputs_dir / "templates" / "logo.svg")
+    copy = copies.take()
+    edit(copies, "# edited")
+    names = sorted(str(p.relative_to(copy)) for p in copy.rglob("*") if p.is_file())
+    assert names == ["first.ipynb", "linked.txt", "templates/logo.svg", "workflows.yml"]
+    assert (copy / "workflows.yml").read_text() == WORKFLOWS
+    assert not (copy / "linked.txt").is_symlink()
+
+
+def test_large_data_is_linked_to(copies: InputsCopies) -> None:
+    """A copy of gigabytes for each edit would fill the disk."""
+    with (copies.inputs_dir / "data.csv").open("wb") as file:
+        file.truncate(LARGEST_BYTES + 1)
+    assert (copies.take() / "data.csv").resolve() == copies.inputs_dir / "data.csv"
+
+
+def test_nothing_is_kept_of_wrong_inputs(copies: InputsCopies) -> None:
+    """And the message is the parser's."""
+    edit(copies, "workflows: 5")
+    with pytest.raises(WorkflowsFileError, match="workflows"):
+        copies.take()
+    assert list(copies.directory.iterdir()) == []
+
+
+def test_the_same_content_is_the_same_copy(copies: InputsCopies) -> None:
+    """Touching a file is no edit."""
+    first = copies.take()
+    before = copies.signature()
+    (copies.inputs_dir / "workflows.yml").touch()
+    assert copies.signature() != before
+    assert copies.take() == first
+
+
+def test_the_definitions_come_from_the_present_copy(copies: InputsCopies) -> None:
+    """While notebooks are executed in the inputs directory, where their data is."""
+    environ = {
+        "AUTOFLOW_INPUTS_DIR": str(copies.inputs_dir),
+        COPIES_VARIABLE: str(copies.directory),
+    }
+    copies.use(copies.take())
+    settings = over_copy(Settings.from_environ(environ))
+    assert settings.inputs_dir == copies.current
+    assert settings.working_dir == copies.inputs_dir
+    assert over_copy(Settings()) == Settings()
+
+
+def test_old_copies_are_removed(copies: InputsCopies) -> None:
+    """The present one never."""
+    for number in range(KEPT_COPIES + 3):
+        edit(copies, f"# {number}")
+        copies.use(copies.take())
+    kept = [path for path in copies.directory.iterdir() if not path.is_symlink()]
+    assert len(kept) == KEPT_COPIES
+    assert copies.current in kept
+
+
+def test_a_good_edit_is_loaded_and_a_bad_one_is_not(copies: InputsCopies) -> None:
+    """The last good definitions stay until the file is mended."""
+    loaded: list[Path | None] = []
+    copies.use(copies.take())
+    watch = InputsWatch(copies, lambda: loaded.append(copies.current))
+
+    good = copies.current
+    edit(copies, "workflows: 5")
+    watch.look(copies.signature())
+    assert "workflows" in watch.problem
+    assert (loaded, copies.current) == ([], good)
+
+    (copies.inputs_dir / "workflows.yml").write_text(WORKFLOWS + "# mended\n")
+    watch.look(copies.signature())
+    assert watch.problem == ""
+    assert loaded == [copies.current] != [good]
+
+
+def test_definitions_that_cannot_be_loaded_are_taken_back(copies: InputsCopies) -> None:
+    """Whatever the parser thinks of them."""
+    copies.use(copies.take())
+    good = copies.current
+    loaded: list[Path | None] = []
+
+    def reload() -> None:
+        loaded.append(copies.current)
+        if copies.current != good:
+            raise AutoflowError("The code server", "could not load the definitions.")
+
+    edit(copies, "# edited")
+    watch = InputsWatch(copies, reload)
+    watch.look(copies.signature())
+    assert "could not load" in watch.problem
+    assert loaded[-1] == copies.current == good
+
+
+def test_edits_are_noticed_by_themselves(copies: InputsCopies) -> None:
+    """Once nothing changes any more."""
+    import threading
+
+    is_loaded = threading.Event()
+    copies.use(copies.take())
+    with InputsWatch(copies, is_loaded.set, look_every_seconds=0.02):
+        edit(copies, "# edited")
+        assert is_loaded.wait(10)
