@@ -26,7 +26,7 @@ def check_code_location(socket: Path) -> None:
     # Not public, but what `dagster` commands that talk to a code server use.
     from dagster._grpc.client import DagsterGrpcClient
     from dagster._serdes import deserialize_value
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
     try:
         answer = deserialize_value(DagsterGrpcClient(socket=str(socket)).list_repositories())

@@ -19,6 +19,10 @@ NOT_FOR_KERNELS = (
 """Variables that notebooks have no business to read, least of all the database's password."""
 
 
+POLL_SECONDS = 0.01
+"""To look whether a kernel has ended that was asked to; jupyter_client looks ten times less often."""
+
+
 def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the environment of a notebook's kernel.
 
@@ -50,6 +54,7 @@ def kernel_manager_class(
     """
     from jupyter_client.manager import AsyncKernelManager
 
+    from autoflow_dagster.kernel_client import PromptKernelClient
     from autoflow_dagster.warm.kernel_provisioner import WarmProvisioner
 
     class NotebookKernelManager(AsyncKernelManager):
@@ -67,5 +72,17 @@ def kernel_manager_class(
                 )
                 self.provisioner.server = server
             await super().start_kernel(**kw)
+
+        def client(self, **kwargs: Any) -> Any:
+            self.client_factory = PromptKernelClient
+            return super().client(**kwargs)
+
+        async def finish_shutdown(
+            self,
+            waittime: float | None = None,
+            pollinterval: float = POLL_SECONDS,
+            restart: bool | None = False,
+        ) -> None:
+            await super().finish_shutdown(waittime, pollinterval, restart)
 
     return NotebookKernelManager

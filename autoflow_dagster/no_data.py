@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 NO_DATA_SCRAP = "autoflow_no_data"
 """Name of the scrap that ends a date without reports. Kernels other than Python glue it themselves."""
@@ -36,13 +37,11 @@ def _glue(reason: str) -> None:
     # A notebook's kernel has imported IPython; outside of one there is nothing to glue to.
     if "IPython" not in sys.modules:
         return
-    from IPython.core.getipython import get_ipython
-    from IPython.display import display
-
-    if get_ipython() is None:  # type: ignore[no-untyped-call]
+    ipython: Any = sys.modules["IPython"]  # typed in parts only, differently in each version
+    if ipython.get_ipython() is None:
         return
     scrap = {"name": NO_DATA_SCRAP, "data": reason, "encoder": "text", "version": 1}
-    display(
+    ipython.display.display(
         {"application/scrapbook.scrap.text+json": scrap},
         metadata={"scrapbook": {"name": NO_DATA_SCRAP, "data": True, "display": False}},
         raw=True,

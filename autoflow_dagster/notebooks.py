@@ -241,6 +241,9 @@ def _call_papermill(
             # Not papermill's `cwd`, which changes the directory of this whole process.
             resources={"metadata": {"path": str(run.working_dir)}},
             progress_bar=False,
+            # Once at the end, however it ends: it is in memory, where nobody looks before.
+            request_save_on_cell_execute=False,
+            autosave_cell_every=0,
             start_timeout=START_TIMEOUT_SECONDS,
             iopub_timeout=OUTPUT_TIMEOUT_SECONDS,
             stdout_file=stdout,

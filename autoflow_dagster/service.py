@@ -27,6 +27,7 @@ import yaml
 
 from autoflow_dagster.errors import AutoflowError, SettingsError
 from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
+from autoflow_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +53,17 @@ STABLE_SECONDS = 120
 
 @dataclass
 class Child:
-    """One process of the service and how often it had to be restarted."""
+    """One process of the service and how often it had to be restarted.
+
+    Attributes
+    ----------
+    starts_after : Path or None
+        What has to be there before it is started for the first time; None starts it at once.
+    """
 
     name: str
     argv: Sequence[str]
+    starts_after: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restarts: int = 0
@@ -108,7 +116,7 @@ class Service:
         return f"http://{host}:{self.port}{self.path_prefix}"
 
     def start(self) -> None:
-        """Start the three processes; returns at once.
+        """Begin to start the three processes; `tend` starts those that wait for the code server.
 
         Raises
         ------
@@ -121,11 +129,11 @@ class Service:
         workspace.write_text(_workspace_of(self.code_socket))
         self.children = [
             Child("code server", self._code_server(self.code_socket)),
-            Child("webserver", self._webserver(workspace)),
-            Child("daemon", self._daemon(workspace)),
+            # They would complain at length about a code server that does not answer yet.
+            Child("webserver", self._webserver(workspace), self.code_socket),
+            Child("daemon", self._daemon(workspace), self.code_socket),
         ]
-        for child in self.children:
-            self._spawn(child)
+        self.tend()
 
     def _code_server(self, code_socket: Path) -> list[str]:
         command = [sys.executable, "-m", "dagster", "code-server", "start"]
@@ -154,11 +162,18 @@ class Service:
             stdin=subprocess.DEVNULL,
             stdout=child.log,
             stderr=subprocess.STDOUT if child.log else None,
+            cwd=self._working_dir(),
             start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
             preexec_fn=_die_with_parent if _libc else None,
         )
         child.started_at = time.monotonic()
         child.restart_at = None
+
+    def _working_dir(self) -> Path:
+        """Return the outputs: the UI opens notebooks below the code server's directory only."""
+        outputs = Settings.from_environ(self.environment).outputs_dir
+        outputs.mkdir(parents=True, exist_ok=True)
+        return outputs
 
     def wait_until_ready(self, timeout_seconds: float, stop: Callable[[], bool]) -> bool:
         """Wait until the UI answers; return False when `stop` said so first.
@@ -183,7 +198,7 @@ class Service:
         return False
 
     def tend(self) -> None:
-        """Restart what has died, later each time.
+        """Start what is to be started, and again what has died, later each time.
 
         Raises
         ------
@@ -195,6 +210,9 @@ class Service:
             if child.is_running:
                 if child.restarts and now - child.started_at > STABLE_SECONDS:
                     child.restarts = 0
+            elif child.process is None:
+                if child.starts_after is None or child.starts_after.exists():
+                    self._spawn(child)
             elif child.restart_at is None:
                 self._plan_restart(child, now)
             elif now >= child.restart_at:
@@ -231,9 +249,12 @@ class Service:
         self.environment = environment
         children = self.children
         self._stop_children(*names, seconds=DAEMON_STOP_SECONDS)
-        self.children = [Child(child.name, child.argv, log=child.log) for child in children]
-        for child in self.children:
-            self._spawn(child)
+        if self.code_socket is not None:
+            self.code_socket.unlink(missing_ok=True)
+        self.children = [
+            Child(child.name, child.argv, child.starts_after, log=child.log) for child in children
+        ]
+        self.tend()
 
     def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
         """Stop everything that still runs and remove temporary files.

@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
-import time
 import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -181,9 +179,7 @@ class Deployment:
         self.kill_everything()
 
     def _new_service(self) -> Service:
-        return Service(
-            service_environment(self.home, self.settings), port=0, log_dir=self.logs
-        )
+        return Service(service_environment(self.home, self.settings), port=0, log_dir=self.logs)
 
     def start(self) -> None:
         """Start the service and wait until it answers."""
@@ -240,8 +236,8 @@ class Deployment:
 
     def has_succeeded(self, days: Sequence[date]) -> bool:
         """Return whether exactly these days have a successful run, and no run is unfinished."""
-        return (
-            set(self.runs(DagsterRunStatus.SUCCESS)) == set(days) and not self.records(*UNFINISHED)
+        return set(self.runs(DagsterRunStatus.SUCCESS)) == set(days) and not self.records(
+            *UNFINISHED
         )
 
     def executions(self, what: str = "ended") -> Counter[date]:
@@ -268,9 +264,7 @@ class Deployment:
     def wait_for_another_check(self, timeout_seconds: float = 60) -> None:
         """Wait until FlowAPI was asked by a tick that begins later and has ended."""
         asked = len(self.flowapi.requests)
-        wait_for(
-            "another check", lambda: len(self.flowapi.requests) >= asked + 2, timeout_seconds
-        )
+        wait_for("another check", lambda: len(self.flowapi.requests) >= asked + 2, timeout_seconds)
 
     def graphql(self, query: str, **variables: object) -> dict[str, Any]:
         """Ask the webserver."""

@@ -56,7 +56,9 @@ def test_the_example_becomes_these_assets_jobs_and_sensors() -> None:
     }
     graph = repository.asset_graph
     lineage = {
-        key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
+        key.to_user_string(): sorted(
+            parent.to_user_string() for parent in graph.get(key).parent_keys
+        )
         for key in graph.get_all_asset_keys()
         if "admin3" not in key.to_user_string()
     }
@@ -79,7 +81,9 @@ def test_assets_have_kinds_groups_and_the_notebook_s_heading() -> None:
     assert graph.get(dg.AssetKey(["flows_above_normal", "flows_report_pdf"])).kinds == {"pdf"}
 
 
-def test_owners_and_tags_of_the_file_are_those_of_the_assets(by_hand: dg.RepositoryDefinition) -> None:
+def test_owners_and_tags_of_the_file_are_those_of_the_assets(
+    by_hand: dg.RepositoryDefinition,
+) -> None:
     """As the YAML gives them."""
     node = by_hand.asset_graph.get(dg.AssetKey(["by_hand", "compare"]))
     assert node.owners == ["team:analysts"]

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
 from autoflow_dagster.cli import COMMANDS
-from autoflow_dagster.settings import settings_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_readme_has_the_settings_table() -> None:
-    """It is generated from the declarations; print it with settings_table()."""
-    assert settings_table() in README
-
-
-def test_the_readme_names_every_module_of_the_package() -> None:
-    """A newcomer finds the room of any line by its name."""
-    package = ROOT / "autoflow_dagster"
-    names = [path.name for path in package.glob("*.py") if not path.name.startswith("_")]
-    names += [f"{path.parent.name}/" for path in package.glob("*/__init__.py")]
-    assert [name for name in sorted(names) if f"`{name}`" not in README] == []
+def test_the_generated_parts_of_the_readme_are_fresh() -> None:
+    """Settings and layout; `python scripts/readme.py` makes them again."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        readme = importlib.import_module("readme")
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+    assert readme.up_to_date(README) == README
 
 
 def test_both_instance_files_name_the_same_code_location() -> None:
@@ -38,6 +37,6 @@ def test_both_instance_files_name_the_same_code_location() -> None:
 def test_the_readme_mentions_only_commands_that_exist() -> None:
     """Every `autoflow COMMAND` in the README is one."""
     words = README.replace("`", " ").split()
-    used = {after for word, after in zip(words, words[1:], strict=False) if word.endswith("autoflow")}
+    used = {after for word, after in pairwise(words) if word.endswith("autoflow")}
     commands = {word for word in used if word.isascii() and word.islower() and word.isalpha()}
     assert commands - COMMANDS.keys() <= {"runs", "is", "as"}

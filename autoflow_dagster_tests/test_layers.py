@@ -21,18 +21,20 @@ PACKAGE = Path(autoflow_dagster.__file__).parent
 # before it; a package is in one band, but for modules of it that are named themselves.
 BANDS: Mapping[str, str] = {
     "pure": """
-        check_schedule date_hashes date_set date_stencil errors naming no_data parser.durations
-        parser.problems planning stencil_elements wording workflows yaml_text
+        check_schedule date_hashes date_set date_stencil errors naming no_data planning
+        stencil_elements wording workflows yaml_text
     """,
     "files, network and kernels, but no Dagster": """
         access_tokens bundled dagstermill_kernel demo flowapi flowapi_answers inputs_copy
-        inputs_watch instance_home kernels notebook_errors notebook_facts notebook_secrets notebooks
-        outputs papermill_setup parser reports scraps service settings versions warm
+        instance_home kernel_client kernels notebook_errors notebook_facts notebook_secrets
+        notebooks outputs papermill_setup parser reports scraps service service_file settings site
+        start_checks versions warm
     """,
     "Dagster": """
-        assets backfills build cdr_assets code_location dagstermill_notebooks job_spec jobs
-        launch_config ledger materialization notebook_op progress report_op run_requests run_values
-        scrap_metadata sensors site site_sensor warm.run_launcher
+        assets backfills build cdr_assets code_location dagstermill_notebooks data_versions health
+        inputs_watch job_spec jobs launch_config ledger materialization notebook_op once progress
+        report_op run_ends run_requests run_values scrap_metadata sensors service_checks
+        site_in_background site_sensor storage warm.run_launcher
     """,
     "entry points": "__main__ cli definitions",
 }

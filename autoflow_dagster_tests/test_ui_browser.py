@@ -116,7 +116,7 @@ def test_a_done_partition_shows_the_executed_notebook_with_its_picture(page: Pag
         ).click()
     viewer = opened.value
     viewer.locator("img[src^='data:image/png']").first.wait_for()
-    assert "display(Image(" in viewer.content()
+    assert "Image(base64.b64decode(" in viewer.inner_text("body")
     viewer.close()
     page.check_for_errors()
 
@@ -145,11 +145,6 @@ def test_a_sensor_tick_says_what_it_found(page: Page) -> None:
     """In words, and when the next check is."""
     page.visit("/locations/autoflow_dagster/sensors/available_dates_sensor")
     page.see("requests a run for each date whose date stencil is satisfied")
-    page.keep_picture("sensor")
-    page.page.get_by_text(re.compile("^2 runs? requested$")).first.click()
-    page.keep_picture("tick")
-    page.see("2016-01-01")
-    page.page.keyboard.press("Escape")
     page.page.get_by_role("button", name="View logs").last.click()
     page.see("count: 2 available dates: 2 requested")
     page.keep_picture("tick")

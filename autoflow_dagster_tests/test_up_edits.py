@@ -30,6 +30,8 @@ available_dates_sensor:
     - {workflow_name: count, parameters: {place: PLACE}}
 """
 
+ANOTHER_CONFIG = "    - {workflow_name: count, name: again, parameters: {place: PLACE}}\n"
+
 SECOND_CELL = """\
 import pathlib
 with (pathlib.Path(place) / reference_date).open("a") as file:
@@ -89,10 +91,7 @@ def test_secrets_and_inputs_are_followed(tmp_path: Path) -> None:
         assert up.executions("new of second")[day(1)] == 1
 
         # A good one adds a config, whose dates are all run.
-        workflows.write_text(
-            good
-            + f"    - {{workflow_name: count, name: again, parameters: {{place: {up.place}, x: 1}}}}\n"
-        )
+        workflows.write_text(good + ANOTHER_CONFIG.replace("PLACE", str(up.place)))
         wait_for("the dates of the new config", lambda: _successes(up, "again") == 2, 120)
         assert up.check("inputs")["ok"]
         assert up.stop() == 0

@@ -202,6 +202,8 @@ class CodeServer:
         self._process = subprocess.Popen(
             [*command, "--socket", str(socket), "--location-name", LOCATION],
             env=dict(service_environment(home, settings)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         # What the daemon calls; Dagster has no public way.
         from dagster._grpc.client import DagsterGrpcClient

@@ -24,8 +24,8 @@ from autoflow_dagster.reports.fonts import font_directories
 ROOT = Path(__file__).resolve().parent.parent
 GALLERY = ROOT / "examples" / "report-gallery"
 PICTURES = ROOT / "docs" / "images"
-DOTS_PER_INCH = 62
-COLOURS = 96
+DOTS_PER_INCH = 80
+COLOURS = 256
 
 PROVENANCE = Provenance(
     workflow="flows_above_normal",
@@ -43,7 +43,10 @@ def main(directory: Path) -> None:
     """Make the reports in `directory` and the pictures in docs/images."""
     executed = directory / "gallery.ipynb"
     papermill.execute_notebook(
-        GALLERY / "gallery.ipynb", executed, parameters={"reference_date": "2016-01-07"}, progress_bar=False
+        GALLERY / "gallery.ipynb",
+        executed,
+        parameters={"reference_date": "2016-01-07"},
+        progress_bar=False,
     )
     kept = directory / "source"
     options = ReportOptions(inputs_dir=GALLERY, keep_source=kept, author="autoflow_dagster")

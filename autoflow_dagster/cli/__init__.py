@@ -19,7 +19,6 @@ from autoflow_dagster.errors import AutoflowError
 EXIT_USER_ERROR = 1
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 
 
 class CommandEntry(NamedTuple):
@@ -100,7 +99,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process.
 
     The exit status is 0 for success, 1 for something that the user can mend (with a message and no
-    traceback), 3 for a bug of ours, 130 after Ctrl-C and 141 when nobody reads the output.
+    traceback), 3 for a bug of ours and 130 after Ctrl-C.
     """
     sys.exit(_exit_status(args))
 
@@ -108,7 +107,6 @@ def main(args: list[str] | None = None) -> NoReturn:
 def _exit_status(args: list[str] | None) -> int:
     try:
         result: Any = autoflow.main(args=args, prog_name="autoflow", standalone_mode=False)
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except AutoflowError as error:
         text = f"Error: {error}" if error.where else str(error)
@@ -119,10 +117,6 @@ def _exit_status(args: list[str] | None) -> int:
         return EXIT_USER_ERROR
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes standard output once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return EXIT_BROKEN_PIPE
     except Exception:
         _show_bug()
         return EXIT_BUG

@@ -81,15 +81,16 @@ def read_available_dates(settings: Settings, dates_file: Any | None) -> Availabl
 
     if dates_file is None:
         return _ask_flowapi(settings)
+    name = getattr(dates_file, "name", "-")
     try:
-        return parse_available_dates(dates_file.read(), dates_file.name)
+        return parse_available_dates(dates_file.read(), name)
     except UnicodeDecodeError:
         problem = "is not text in UTF-8."
     except FlowapiError as error:
         # What FlowAPI would be said to have answered; and nobody asks a file again.
         problem = error.problem.replace("answered something", "has something")
     form = '{"available_dates": {"calls": ["2016-01-01", "2016-01-02"]}}'
-    raise SettingsError(f"--available-dates {dates_file.name}", problem, f"The form is {form}")
+    raise SettingsError(f"--available-dates {name}", problem, f"The form is {form}")
 
 
 def _ask_flowapi(settings: Settings) -> AvailableDates:

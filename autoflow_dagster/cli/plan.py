@@ -147,22 +147,6 @@ def _print_tables(plans: Sequence[ConfigPlan], show_all: bool) -> None:
 def _print_config(plan: ConfigPlan, show_all: bool) -> None:
     from autoflow_dagster.cli.screen import print_table
 
-    headings = ["config", "dates", *(_words(state) for state in states)]
-    rows = [
-        [plan.config.name, len(plan.dates), *(plan.counts[s] for s in states)] for plan in plans
-    ]
-    if len(rows) > 1:
-        rows.append(["all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])])
-    cells = [[str(cell) for cell in row] for row in rows]
-    print_table("Available dates by state", headings, cells, right=range(1, len(headings)))
-    for plan in plans:
-        click.echo()
-        _print_config(plan, show_all)
-
-
-def _print_config(plan: ConfigPlan, show_all: bool) -> None:
-    from autoflow_dagster.cli.screen import print_table
-
     groups = _groups(plan, show_all)
     newest = groups if show_all else groups[-MAX_ROWS:]
     shown = [_row(dates) for dates in newest]

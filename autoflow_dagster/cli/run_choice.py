@@ -174,9 +174,9 @@ class Choice:
     def _wanted(self, planned: PlannedDate) -> Wanted:
         config, day = self._config, planned.reference_date
         params_hash = planned.parameters_hash or ""
-        attempts = last_attempts(self._instance, config.name, [params_hash])
+        attempts = last_attempts(self._instance, [params_hash])
         tags = {**run_tags(config, day), PARTITION_TAG: day.isoformat()}
-        tags[TAG_ATTEMPT] = str(attempts.get(params_hash, 0) + 1)
+        tags[TAG_ATTEMPT] = str(attempts.get((config.name, params_hash), 0) + 1)
         wants_to_know = MISSING_DATES in config.workflow.parameter_names
         if self._available is not None and (wants_to_know or planned.missing_dates):
             tags[TAG_MISSING_DATES] = json.dumps([d.isoformat() for d in planned.missing_dates])

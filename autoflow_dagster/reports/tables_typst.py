@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from autoflow_dagster.reports.tables import Cell, Placed, Run, Table
 from autoflow_dagster.reports.text import is_right_to_left
@@ -54,10 +54,8 @@ def table_to_typst(
     """
     cells = ", ".join(_placed(place, picture) for place in table.placed())
     columns = table.columns()
-    full = ", ".join(_samples(column, _longest([text for text, _ in column])) for column in columns)
-    words = ", ".join(
-        _samples(column, _longest(_words(text for text, _ in column))) for column in columns
-    )
+    full = ", ".join(_samples(column, _lines) for column in columns)
+    words = ", ".join(_samples(column, _words) for column in columns)
     arguments = [
         f"columns: {len(columns)}",
         f"head: {table.head}",
@@ -74,20 +72,26 @@ def table_to_typst(
     return f"#report-table({', '.join(arguments)})"
 
 
-def _samples(column: list[tuple[str, bool]], texts: list[str]) -> str:
-    """Return texts to measure the width of a column with, bold when anything in it is."""
-    bold = any(is_bold for _, is_bold in column)
-    written = (typst_string(text) for text in texts)
-    return "(" + "".join(f"strong({text})," if bold else f"{text}," for text in written) + ")"
+def _samples(column: list[tuple[str, bool]], split: Callable[[str], list[str]]) -> str:
+    """Return the longest pieces of a column's texts, in their weight, to measure its width with.
+
+    Of each weight apart: bold letters are wider, and heads are often what decides.
+    """
+    written = []
+    for bold in (False, True):
+        pieces = {piece for text, is_bold in column if is_bold == bold for piece in split(text)}
+        for piece in sorted(pieces, key=lambda piece: (-len(piece), piece))[:_SAMPLES]:
+            string = typst_string(piece)
+            written.append(f"strong({string})," if bold else f"{string},")
+    return "(" + "".join(written) + ")"
 
 
-def _longest(texts: Iterable[str]) -> list[str]:
-    lines = {line.strip() for text in texts for line in text.split("\n")}
-    return sorted(lines, key=lambda line: (-len(line), line))[:_SAMPLES]
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n")]
 
 
-def _words(texts: Iterable[str]) -> set[str]:
-    return {word for text in texts for word in breakable(text).replace("\u200b", " ").split()}
+def _words(text: str) -> list[str]:
+    return breakable(text).replace("\u200b", " ").split()
 
 
 def _placed(place: Placed, picture: Callable[[str], str] | None) -> str:

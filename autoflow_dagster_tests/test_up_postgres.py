@@ -1,0 +1,85 @@
+"""`autoflow up` on a PostgreSQL of its own: passwords, connections, outages, rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autoflow_dagster_tests.conftest import wait_for
+from autoflow_dagster_tests.deployments import DatesServer, day
+from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.up_process import UpProcess
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.postgres,
+    pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
+    pytest.mark.timeout(600),
+]
+
+PASSWORD = "d:u/m@m y%40{}#?&'\"$\\é"
+NEW_PASSWORD = "another/{dummy}:password"
+RUNS = 60
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    """A server of the test's own, which it may stop; its password has every kind of character."""
+    with PostgresServer(PASSWORD) as server:
+        yield server
+
+
+def connections(postgres: PostgresServer) -> int:
+    """Return the number of connections, the one that asks included."""
+    return int(postgres.value("SELECT count(*) FROM pg_stat_activity WHERE datname = 'autoflow'"))
+
+
+def test_the_service_lives_with_its_database(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Many runs on few connections, a stopped database, a rotated password: one service."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "AUTOFLOW_DB_PASSWORD").write_text(PASSWORD + "\n")
+    flowapi = DatesServer({"calls": [day(number) for number in range(RUNS)]})
+    settings = {
+        "AUTOFLOW_SECRETS_DIR": str(secrets),
+        "AUTOFLOW_DB_PASSWORD": "",
+        "AUTOFLOW_RUN_REQUESTS_PER_TICK": "10",
+    }
+    with flowapi, UpProcess(tmp_path, flowapi, postgres=postgres, **settings) as up:
+        up.start()
+        _check_connections(up, postgres)
+
+        postgres.stop()
+        wait_for("not to be ready", lambda: up.ask("readyz")[0] == 503)
+        assert not up.check("storage")["ok"]
+        assert up.ask("healthz") == (200, {"alive": True})
+        postgres.start()
+        wait_for("to be ready again", lambda: up.ask("readyz")[0] == 200, 120)
+
+        postgres.value(f"ALTER USER autoflow PASSWORD '{NEW_PASSWORD}'")
+        postgres.password = NEW_PASSWORD
+        (secrets / "AUTOFLOW_DB_PASSWORD").write_text(NEW_PASSWORD)
+        flowapi.dates["calls"].append(day(RUNS))
+        wait_for("the date after the rotation", lambda: up.executions()[day(RUNS)] == 1, 180)
+        assert up.stop() == 0, up.log()
+        assert up.processes() == []
+        for password in (PASSWORD, NEW_PASSWORD):
+            assert password not in up.log()
+
+
+def _check_connections(up: UpProcess, postgres: PostgresServer) -> None:
+    """Run a backlog; the number of connections depends on what runs, not on what has run."""
+    most = {"first": 0, "second": 0}
+
+    def is_done() -> bool:
+        done = sum(up.executions().values())
+        half = "first" if done < RUNS / 2 else "second"
+        most[half] = max(most[half], connections(postgres))
+        return done == RUNS
+
+    wait_for("the backlog", is_done, 400)
+    print(f"most connections in the first and second half of {RUNS} runs: {most}")
+    assert most["second"] <= most["first"] + 5
+    assert most["first"] < 60
