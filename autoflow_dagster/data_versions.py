@@ -27,6 +27,9 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 DATA_VERSION_TAG = "dagster/data_version"
 
+ASSETS_PER_QUERY = 20
+"""Years of dates each: more rows at once than these take memory, and hardly less time."""
+
 _EVENT = SqlEventLogStorageTable.c
 _TAG = AssetEventTagsTable.c
 _ASSET = AssetKeyTable.c
@@ -116,14 +119,9 @@ class DataVersions:
         return asset is None or (asset.count, asset.wiped_at) != (count, wiped_at)
 
     def _replace(self, key: dg.AssetKey, versions: Mapping[str, str | None]) -> None:
-        """Take over versions; the texts are interned, because assets and dates share them."""
         asset = self._assets.setdefault(key, _Asset())
         asset.revision += 1
-        asset.versions = {
-            sys.intern(partition): sys.intern(version)
-            for partition, version in versions.items()
-            if version is not None
-        }
+        asset.versions = {p: version for p, version in versions.items() if version is not None}
 
     def agreed(self, keys: Sequence[dg.AssetKey]) -> Mapping[date, str]:
         """Return the data version of each date for which all of these assets have the same.
@@ -205,8 +203,17 @@ def _latest_versions(
 
     None for a materialization without one: somebody has reported it by hand.
     """
-    if not keys:
-        return {}
+    found: dict[str, dict[str, str | None]] = {}
+    for start in range(0, len(keys), ASSETS_PER_QUERY):
+        some = keys[start : start + ASSETS_PER_QUERY]
+        for key, partition, version in connection.execute(_latest_query(some, after, last)):
+            # Interned, because the assets of a config have dates and versions in common.
+            shared = version and sys.intern(version)
+            found.setdefault(sys.intern(key), {})[sys.intern(partition)] = shared
+    return found
+
+
+def _latest_query(keys: Sequence[str], after: int, last: int) -> Any:
     latest = (
         db.select(_EVENT.asset_key, _EVENT.partition, db.func.max(_EVENT.id).label("id"))
         .where(_materializations(keys), _EVENT.id > after, _EVENT.id <= last)
@@ -214,10 +221,6 @@ def _latest_versions(
         .subquery()
     )
     its_version = db.and_(_TAG.event_id == latest.c.id, _TAG.key == DATA_VERSION_TAG)
-    query = db.select(latest.c.asset_key, latest.c.partition, _TAG.value).select_from(
+    return db.select(latest.c.asset_key, latest.c.partition, _TAG.value).select_from(
         latest.outerjoin(AssetEventTagsTable, its_version)
     )
-    found: dict[str, dict[str, str | None]] = {}
-    for key, partition, version in connection.execute(query):
-        found.setdefault(key, {})[partition] = version
-    return found

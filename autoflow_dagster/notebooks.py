@@ -26,6 +26,7 @@ from autoflow_dagster.outputs import free_path, written_whole
 from autoflow_dagster.papermill_setup import (
     Kernel,
     NotebookMemory,
+    engine_name,
     find_kernel,
     keep_papermill_translator,
     notebook_memory,
@@ -241,8 +242,7 @@ def _call_papermill(
             # Not papermill's `cwd`, which changes the directory of this whole process.
             resources={"metadata": {"path": str(run.working_dir)}},
             progress_bar=False,
-            # Once at the end, however it ends: it is in memory, where nobody looks before.
-            request_save_on_cell_execute=False,
+            engine_name=engine_name(),
             autosave_cell_every=0,
             start_timeout=START_TIMEOUT_SECONDS,
             iopub_timeout=OUTPUT_TIMEOUT_SECONDS,

@@ -9,6 +9,8 @@ from datetime import date
 import dagster as dg
 import pytest
 from dagster import DagsterInstance
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import (
     InProcessCodeLocationOrigin,
@@ -36,7 +38,8 @@ def job_backfill(
         tags={},
         backfill_timestamp=time.time(),
         partition_set_origin=RemotePartitionSetOrigin(
-            RemoteRepositoryOrigin(location, "__repository__"), f"{job}_partition_set"
+            repository_origin=RemoteRepositoryOrigin(location, "__repository__"),
+            partition_set_name=f"{job}_partition_set",
         ),
         partition_names=list(partitions),
         last_submitted_partition_name=last_submitted,
@@ -54,15 +57,15 @@ def asset_backfill(
     for name in ("flows", "other"):
         instance.add_dynamic_partitions(name, ["2016-01-01", "2016-01-02", "DUMMY"])
     repository = dg.Definitions(assets=assets).get_repository_def()
-    return PartitionBackfill.from_asset_partitions(
+    wanted = {AssetKeyPartitionKey(key, partition) for key in keys for partition in partitions}
+    return PartitionBackfill.from_asset_graph_subset(
         backfill_id="dummyid2",
-        asset_graph=repository.asset_graph,
-        partition_names=list(partitions),
-        asset_selection=list(keys),
         backfill_timestamp=time.time(),
         tags={},
         dynamic_partitions_store=instance,
-        all_partitions=False,
+        asset_graph_subset=AssetGraphSubset.from_asset_partition_set(
+            wanted, repository.asset_graph
+        ),
         title=None,
         description=None,
         run_config=None,
@@ -130,7 +133,7 @@ class TestAssetBackfills:
             materialized_subset=of_first.target_subset,
             failed_and_downstream_subset=of_second.target_subset,
         )
-        memory.update_backfill(backfill.with_asset_backfill_data(data, memory, _graph(backfill)))
+        memory.update_backfill(backfill._replace(asset_backfill_data=data))
         assert dates_in_backfills(memory, CONFIG_OF_ASSET) == {
             "flows": {SECOND: "of backfill dummyid2"},
             "other": {FIRST: "of backfill dummyid2"},

@@ -197,10 +197,24 @@ def test_latex_that_is_no_formula_is_shown_as_it_is(tmp_path: Path) -> None:
 
 def test_raw_cells_are_asciidoc(tmp_path: Path) -> None:
     """As in nbconvert, a raw cell goes into the AsciiDoc; one that is broken harms nothing else."""
-    cells = [raw("An *emphatic* word"), raw("++++\nnever closed"), markdown("Afterwards")]
-    report = make(tmp_path, *cells)
-    assert "An emphatic word" in report.text
-    assert "Afterwards" in report.text
+    cells = [
+        raw("An *emphatic* word"),
+        raw("++++\nnever closed"),
+        raw(".dangling"),
+        raw("include::/etc/passwd[]"),
+        raw("Some **Markdown**", raw_mimetype="text/markdown"),
+        raw("\\LaTeX", raw_mimetype="text/latex"),
+        markdown("Afterwards"),
+    ]
+    for chosen, emphatic in (
+        ("pdf", "An emphatic word"),
+        ("html", "An <strong>emphatic</strong> word"),
+    ):
+        report = make(tmp_path, *cells, format=chosen)
+        assert emphatic in report.text
+        assert "Afterwards" in report.text
+        for absent in ("root:", "**", "LaTeX"):
+            assert absent not in report.text
 
 
 def test_a_page_break_tag_begins_a_page(tmp_path: Path) -> None:

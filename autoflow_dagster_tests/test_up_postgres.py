@@ -21,7 +21,7 @@ pytestmark = [
 
 PASSWORD = "d:u/m@m y%40{}#?&'\"$\\é"
 NEW_PASSWORD = "another/{dummy}:password"
-RUNS = 60
+RUNS = 40
 
 
 @pytest.fixture

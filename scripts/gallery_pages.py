@@ -8,6 +8,7 @@ small pictures into docs/images.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import tempfile
 from datetime import UTC, date, datetime
@@ -35,6 +36,7 @@ PROVENANCE = Provenance(
     missing_dates=(date(2016, 1, 3),),
     run_id="b1946ac9-2492-4d23-a9d4-8f5fa7e9f1a5",
     notebook_filename="gallery.ipynb",
+    notebook_sha256=hashlib.sha256((GALLERY / "gallery.ipynb").read_bytes()).hexdigest(),
     made_at=datetime(2016, 1, 8, 6, 0, tzinfo=UTC),
 )
 

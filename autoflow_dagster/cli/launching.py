@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from autoflow_dagster.settings import Settings
 
 _WRONG_TYPE = re.compile(r'root:(\w+)\. Value "(.*)" of type .* expected type "(\w+)"')
+_WRONG_SHAPE = re.compile(r"Value at path root:(\w+) must be (\w+)\.")
 
 LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 3.0
@@ -211,12 +212,13 @@ class Launches:
 
 def _config_problem(message: str) -> str:
     """Return what Dagster says about a value in our words, or as it is."""
-    found = _WRONG_TYPE.search(message)
-    return (
-        '"{}" is "{}", but its default in the notebook is of type {}.'.format(*found.groups())
-        if found
-        else message
-    )
+    if found := _WRONG_TYPE.search(message):
+        name, value, kind = found.groups()
+        return f'"{name}" is "{value}", but its default in the notebook is of type {kind}.'
+    if found := _WRONG_SHAPE.search(message):
+        name, kind = found.groups()
+        return f'"{name}" must be a {kind}, as its default in the notebook is.'
+    return message
 
 
 @contextlib.contextmanager

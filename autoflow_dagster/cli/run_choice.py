@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autoflow_dagster.errors import AutoflowError, WorkflowsFileError
 from autoflow_dagster.job_spec import JobSpec
 from autoflow_dagster.jobs import job_specs, run_tags
+from autoflow_dagster.launch_config import parameters_schema
 from autoflow_dagster.ledger import PARTITION_TAG, last_attempts, read_histories
 from autoflow_dagster.naming import TAG_ATTEMPT, json_value
 from autoflow_dagster.parser.problems import did_you_mean, listed
@@ -219,19 +220,20 @@ def by_hand(spec: JobSpec, texts: Sequence[str]) -> Wanted:
     Parameters
     ----------
     texts : sequence of str
-        ``key=value`` for each workflow parameter; the values are YAML.
+        ``key=value`` for each workflow parameter; the values are YAML. One for which a notebook has
+        a default may be left out.
 
     Raises
     ------
     AutoflowError
         When a parameter is missing, unknown, given twice or not readable.
     """
-    given = parse_parameters(texts)
-    needed = spec.workflow.parameter_names
-    unknown, missing = sorted(given.keys() - needed), sorted(needed - given.keys())
+    given, fields = parse_parameters(texts), parameters_schema(spec)
+    unknown = sorted(given.keys() - fields.keys())
+    missing = sorted(name for name in fields.keys() - given.keys() if fields[name].is_required)
     where = f"--parameters of {spec.name}"
     if unknown:
-        hint = did_you_mean(unknown[0], needed) or f"It has {listed(needed) or 'none'}."
+        hint = did_you_mean(unknown[0], fields) or f"It has {listed(fields) or 'none'}."
         raise AutoflowError(where, f"the workflow has no parameter {listed(unknown)}.", hint)
     if missing:
         hint = "Add " + " ".join(f"--parameters {name}=..." for name in missing)

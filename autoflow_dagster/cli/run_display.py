@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autoflow_dagster.cli.run_choice import Wanted
     from autoflow_dagster.job_spec import JobSpec
 
-_CELL = re.compile(r": cell (\d+) of (\d+)$")
+_CELL = re.compile(r": cell (\d+) of (\d+)\b")
 """What a notebook's step logs before each cell."""
 
 
@@ -90,10 +90,7 @@ class RunDisplay:
                 transient=True,
             )
         )
-        if self._total > 1:
-            self._all = self._progress.add_task(
-                "dates", total=self._total, count=f"0/{self._total}"
-            )
+        self._all = self._progress.add_task("dates", total=self._total, count=f"0/{self._total}")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -93,7 +93,9 @@ class _Up:
         self.options = options
         self.stops = stops
         self.copies = InputsCopies(settings.inputs_dir, home / "inputs")
+        self.watch = InputsWatch(self.copies, self._reload)
         self.health = Health(service_checks.starting(), self._redacted)
+        self.instance: DagsterInstance | None = None
         prefix = options.path_prefix.strip("/")
         self.service = Service(
             environment=self._environment(),
@@ -123,12 +125,12 @@ class _Up:
             write_service_file(self.home, self.service.url, site.url)
             stack.callback(remove_service_file, self.home)
             self.copies.use(self.copies.take())
-            instance = open_storage(self.settings, self.home, self._is_stopped)
-            if instance is None:
+            self.instance = open_storage(self.settings, self.home, self._is_stopped)
+            if self.instance is None:
                 return 0
-            with instance:
-                stack.callback(self.service.stop, self._is_urgent)
-                return self._serve(instance, site)
+            stack.callback(lambda: self._instance.dispose())
+            stack.callback(self.service.stop, self._is_urgent)
+            return self._serve(site)
 
     def _with_health(self, app: ASGIApp) -> ASGIApp:
         return with_health(app, self.health)
@@ -141,27 +143,34 @@ class _Up:
         self.health.beat()
         return self.stops() > 1
 
-    def _serve(self, instance: DagsterInstance, site: SiteServer) -> int:
-        from autoflow_dagster import service_checks
+    @property
+    def _instance(self) -> DagsterInstance:
+        assert self.instance is not None, "storage has been opened"
+        return self.instance
 
+    def _serve(self, site: SiteServer) -> int:
         self.service.start()
         write_service_file(self.home, self.service.url, site.url)
-        if not self.service.wait_until_ready(START_TIMEOUT_SECONDS, self._is_stopped):
-            return 0
-        logger.info("The Dagster UI is at %s, the reports at %s.", self.service.url, site.url)
-        with InputsWatch(self.copies, self._reload) as watch:
-            self.health.use(service_checks.running(self.service, instance, lambda: watch.problem))
-            try:
-                status = self._run_once(instance) if self.options.once else self._run_on()
-            except AutoflowError:
-                with contextlib.suppress(Exception):  # what ended it may keep this from working
-                    self._stop(instance)
-                raise
-        self._stop(instance)
-        return status
+        try:
+            if not self.service.wait_until_ready(START_TIMEOUT_SECONDS, self._is_stopped):
+                return 0
+            logger.info("The Dagster UI is at %s, the reports at %s.", self.service.url, site.url)
+            with self.watch:
+                self._check_health()
+                return self._run_once() if self.options.once else self._run_on()
+        finally:
+            self._stop()
+
+    def _check_health(self) -> None:
+        from autoflow_dagster import service_checks
+
+        self.health.use(
+            service_checks.running(self.service, self._instance, lambda: self.watch.problem)
+        )
 
     def _run_on(self) -> int:
         while self._tend():
+            self._follow_password()
             time.sleep(LOOP_SECONDS)
         return 0
 
@@ -174,36 +183,46 @@ class _Up:
         if self._is_stopped():
             return False
         self.service.tend()
-        self._follow_password()
         return True
 
     def _follow_password(self) -> None:
         """Start the processes again when the database's password has been rotated."""
+        from autoflow_dagster.storage import open_storage
+
         try:
             environment = self._environment()
         except AutoflowError as error:  # a secret that is just being written
             logger.warning("%s", error)
             return
-        if environment != self.service.environment:
-            self.service.restart(environment)
+        if environment == self.service.environment:
+            return
+        self.service.restart(environment)
+        if (instance := open_storage(self.settings, self.home, self._is_stopped)) is not None:
+            self._instance.dispose()
+            self.instance = instance
+            self._check_health()
 
-    def _run_once(self, instance: DagsterInstance) -> int:
+    def _run_once(self) -> int:
         from autoflow_dagster.once import follow_once
         from autoflow_dagster.parser import load_workflows
 
         definitions = load_workflows(self.copies.current or self.settings.inputs_dir)
-        failures = follow_once(instance, definitions, self.settings, self._tend, click.echo)
+        failures = follow_once(self._instance, definitions, self.settings, self._tend, click.echo)
         for failure in failures:
             logger.error("%s", self._redacted(failure))
         return 1 if failures else 0
 
-    def _stop(self, instance: DagsterInstance) -> None:
+    def _stop(self) -> None:
         """Let running runs finish for the grace period; cancel the rest."""
         from autoflow_dagster import service_checks
         from autoflow_dagster.run_ends import finish_runs
 
-        self.health.use(service_checks.stopping())
         logger.info("Stopping: no new runs are requested.")
+        self.health.use(service_checks.stopping())
         deadline = time.monotonic() + self.settings.stop_grace_seconds
         self.service.stop_requesting(self._is_urgent)
-        finish_runs(instance, max(0.0, deadline - time.monotonic()), self._is_urgent)
+        try:
+            finish_runs(self._instance, max(0.0, deadline - time.monotonic()), self._is_urgent)
+        except Exception as error:  # of the storage: the rest has to be stopped all the same
+            reason = self._redacted(f"{type(error).__name__}: {error}".splitlines()[0])
+            logger.error("Running runs could not be asked to end (%s).", reason)

@@ -10,7 +10,7 @@ from autoflow_dagster.reports.asciidoc import AsciidocSource
 from autoflow_dagster.reports.conversion import Conversion
 from autoflow_dagster.reports.headings import title_of_asciidoc
 from autoflow_dagster.reports.pictures import Picture
-from autoflow_dagster.reports.programs import ProgramFailedError, run_program
+from autoflow_dagster.reports.programs import ProgramFailedError, limited, run_program
 from autoflow_dagster.reports.tables_asciidoc import asciidoc_text
 
 PROGRAM = "asciidoctor-pdf"
@@ -48,7 +48,9 @@ def write_pdf(conversion: Conversion, source: AsciidocSource) -> None:
         "SOURCE_DATE_EPOCH": str(int(made.timestamp()) if made else 0),
     }
     try:
-        run_program(command, "", conversion.limits, directory, environment)
+        run_program(
+            limited(command, conversion.limits), "", conversion.limits, directory, environment
+        )
     except ProgramFailedError as failure:
         raise ReportError(
             "Report",

@@ -14,11 +14,12 @@ from typing import Any
 
 from autoflow_dagster.reports import remarks
 from autoflow_dagster.reports.conversion import Conversion, Made, template_facts
+from autoflow_dagster.reports.directives import with_closed_blocks
 from autoflow_dagster.reports.exporter import build_exporter
 from autoflow_dagster.reports.headings import report_title, texts_of
 from autoflow_dagster.reports.html_reader import Drawing, Piece
 from autoflow_dagster.reports.jinja import named_errors
-from autoflow_dagster.reports.listings import listing_text, without_options
+from autoflow_dagster.reports.listings import listing_text, without_directives, without_options
 from autoflow_dagster.reports.markdown import Converter
 from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.reports.pictures import Picture
@@ -148,14 +149,18 @@ class HtmlWriter:
         return self.listing(source) if result.failed else result.text
 
     def raw_cell(self, cell: Any) -> str:
-        """Show a raw cell that is Markdown or HTML, and one without a format as text."""
+        """Show a raw cell by the format that it names; as AsciiDoc when it names none."""
         kind = str(cell["metadata"].get("raw_mimetype") or cell["metadata"].get("format") or "")
         source = str(cell["source"])
         if "markdown" in kind:
             return self.markdown(source)
         if "html" in kind:
             return self.html(source)
-        return self.listing(source) if not kind or "asciidoc" in kind else ""
+        if kind and "asciidoc" not in kind:
+            return ""
+        safe, _ = with_closed_blocks(without_directives(source))
+        result = self.converter.convert(safe, "asciidoc")
+        return self.listing(source) if result.failed else self._embedded(result.text)
 
     def listing(self, text: str) -> str:
         """Show printed text as a listing; nothing for blank text."""
@@ -177,7 +182,7 @@ class HtmlWriter:
 
     def note(self, text: str) -> str:
         """Show a remark of ours, marked as such."""
-        return f'<p class="note">{html.escape(self.tidying.note(text))}</p>'
+        return f'<p class="remark">{html.escape(self.tidying.note(text))}</p>'
 
     def picture(self, output: Any, mime: str) -> str:
         """Show the picture of an output, its data inside the file."""

@@ -1,4 +1,4 @@
-"""Markdown and HTML turned into AsciiDoc or HTML by pandoc, many texts in one call.
+"""Markdown, HTML and raw AsciiDoc turned into AsciiDoc or HTML by pandoc, many texts in one call.
 
 Starting pandoc takes longer than most conversions: `prepare` converts all texts of a notebook at
 once, and `convert` then looks them up.
@@ -15,7 +15,7 @@ from typing import Literal
 
 from autoflow_dagster.reports.programs import TEMPLATES, Limits, ProgramFailedError, run_pandoc
 
-SourceFormat = Literal["markdown", "html"]
+SourceFormat = Literal["markdown", "html", "asciidoc"]
 _ENVIRONMENT = re.compile(
     r"^\\begin\{(equation|align|gather|multline|eqnarray|cases|matrix)(\*?)\}.*?\\end\{\1\2\}",
     re.DOTALL | re.MULTILINE,
@@ -70,7 +70,7 @@ class Converter:
         request = json.dumps(
             [
                 {
-                    "text": with_display_math(text),
+                    "text": _readable(text, form),
                     "format": form,
                     "want": self.want,
                     "prefix": f"n{n}-",
@@ -101,6 +101,10 @@ def _result(item: dict[str, object]) -> Converted:
         images=tuple(str(source) for source in images),
         starts_with_title=bool(item["starts_with_title"]),
     )
+
+
+def _readable(text: str, source_format: SourceFormat) -> str:
+    return with_display_math(text) if source_format == "markdown" else text
 
 
 def with_display_math(text: str) -> str:

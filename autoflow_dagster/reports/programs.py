@@ -115,6 +115,15 @@ def run_program(
     return done.stdout.decode("utf-8", "replace")
 
 
+def limited(command: Sequence[str | Path], limits: Limits) -> list[str | Path]:
+    """Return a command for a program that knows no memory limit of its own."""
+    script = (
+        "import os, resource, sys; size = int(sys.argv[1]);"
+        "resource.setrlimit(resource.RLIMIT_AS, (size, size)); os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    return [sys.executable, "-c", script, str(limits.memory_mb * 1024 * 1024), *command]
+
+
 def pandoc_path() -> Path:
     """Return the pandoc that comes with pypandoc_binary, never one that the machine has.
 

@@ -34,7 +34,7 @@ def table_to_html(table: Table, picture: Callable[[str], str], note: str = "") -
         parts.append("<thead>" + "\n".join(head) + "</thead>")
     parts.append("<tbody>" + "\n".join(body) + "</tbody></table></div>")
     if note:
-        parts.append(f'<p class="note">{escape(note)}</p>')
+        parts.append(f'<p class="remark">{escape(note)}</p>')
     return "\n".join(parts)
 
 

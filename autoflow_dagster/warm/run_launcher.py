@@ -31,6 +31,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_
 
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.kernels import kernel_environment
+from autoflow_dagster.launch_guard import one_at_a_time, rival_of
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess
 from autoflow_dagster.warm.gated_process import GatedProcess
@@ -107,6 +108,31 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         # Not the entry point that the origin names: it is "dagster", which need not be on the PATH.
         command = [origin.executable_path, "-m", "dagster", "api", "execute_run"]
         command.append(serialize_value(arguments))
+        with one_at_a_time(self._instance):
+            if not self._is_to_be_launched(run):
+                return
+            self._start(run, command)
+        self._prepare_kernels()
+
+    def _is_to_be_launched(self, run: DagsterRun) -> bool:
+        """Return whether a run has no process yet; cancel it when another one does its work.
+
+        Both happen when two daemons run over one storage by mistake.
+        """
+        now = self._instance.get_run_by_id(run.run_id)
+        if now is None or now.is_finished:
+            return False
+        worker = _worker_of(now)
+        if worker is not None and worker.is_running:
+            logger.warning("Run %s was launched by another daemon, too.", run.run_id)
+            return False
+        if rival := rival_of(self._instance, now):
+            message = f"Not started: run {rival.run_id} of the same date was requested earlier."
+            self._instance.report_run_canceled(now, message=message)
+            return False
+        return True
+
+    def _start(self, run: DagsterRun, command: list[str]) -> None:
         try:
             if not Settings.from_environ(os.environ).warm_runs:
                 raise NotWarmError("switched off")
@@ -114,7 +140,6 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         except (NotWarmError, AutoflowError) as error:
             logger.info("Run %s does not start warm: %s", run.run_id, error)
             self._let_go(run, self._start_cold(command))
-        self._prepare_kernels()
 
     def _start_cold(self, command: list[str]) -> GatedProcess:
         self._cold = [process for process in self._cold if not process.has_ended()]

@@ -118,6 +118,8 @@ def _import_everything(
     if doubtful or uses.modules:
         plan = _revised(plan, doubtful, uses.modules, before, options.purpose)
         _start_anew(plan, options, environment, arguments)
+    with contextlib.suppress(Exception):
+        purpose.rehearse()
     _report(purpose, options, started, later.failed)
     freshness.modules_are_loaded()
     gc.enable()

@@ -4,8 +4,10 @@ local shared = dofile(pandoc.path.join { here, "shared.lua" })
 local to_asciidoc = dofile(pandoc.path.join { here, "asciidoc.lua" })
 local to_html = dofile(pandoc.path.join { here, "html.lua" })
 
+local FORMATS = { markdown = shared.MARKDOWN, html = "html", asciidoc = "asciidoc" }
+
 local function convert(item)
-  local doc = shared.read(item.text, item.format == "html" and "html" or shared.MARKDOWN)
+  local doc = shared.read(item.text, FORMATS[item.format])
   local result = { headings = {}, images = {} }
   doc:walk {
     Header = function(h) table.insert(result.headings, { h.level, pandoc.utils.stringify(h.content) }) end,

@@ -1,0 +1,56 @@
+"""``autoflow import-history``: take over what an original AutoFlow has already run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from autoflow_dagster.cli.options import inputs_option, outputs_option, read_settings
+
+
+@click.command("import-history")
+@click.option(
+    "--db-uri",
+    required=True,
+    help="Address of the original's database; {} stands for AUTOFLOW_DB_PASSWORD.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be recorded, and record nothing.")
+@inputs_option
+@outputs_option
+def import_history(db_uri: str, dry_run: bool, inputs: Path | None, outputs: Path | None) -> None:
+    """Record the successes of an original AutoFlow, so that its dates do not run again.
+
+    The table workflow_runs is only read. Dates that are recorded already stay as they are, so this
+    can be repeated.
+
+    Example: autoflow import-history --db-uri 'postgresql://autoflow:{}@db:5432/autoflow' --dry-run
+    """
+    from autoflow_dagster.history_import import plan_import, read_past_runs, record, summary
+    from autoflow_dagster.instance_home import dagster_home, prepare_home
+    from autoflow_dagster.parser import load_workflows
+    from autoflow_dagster.settings import DB_PASSWORD
+    from autoflow_dagster.storage import open_storage
+
+    settings = read_settings(inputs, outputs)
+    configs = load_workflows(settings.inputs_dir).configs
+    past_runs, others = read_past_runs(db_uri, settings.secret(DB_PASSWORD) or "")
+    home = dagster_home(settings)
+    if not (home / "dagster.yaml").exists():  # a migration begins with the import
+        prepare_home(home, settings)
+    instance = open_storage(settings, home, lambda: False)
+    assert instance is not None, "nobody stops it"
+    with instance:
+        plan = plan_import(instance, configs, past_runs, datetime.now(UTC).date())
+        plan.not_successful = others
+        for line in summary(plan, [config.name for config in configs]):
+            click.echo(line)
+        if dry_run:
+            click.echo("Nothing was recorded (--dry-run).")
+            return
+        done = 0
+        for done, _match in enumerate(record(instance, plan.new), start=1):
+            if done % 500 == 0:
+                click.echo(f"{done} of {len(plan.new)} dates recorded ...")
+        click.echo(f"{done} dates were recorded as done.")

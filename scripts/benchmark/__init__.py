@@ -1,0 +1,1 @@
+"""Parts of `scripts/bench.py`: what is measured, on what, and how."""
