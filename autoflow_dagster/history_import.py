@@ -15,10 +15,11 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 
+from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.date_hashes import DateHashes
 from autoflow_dagster.date_stencil import EmptyDateRangeError
 from autoflow_dagster.errors import SettingsError
-from autoflow_dagster.ledger import DATA_VERSION_TAG, asset_keys, read_histories
+from autoflow_dagster.ledger import asset_keys, read_histories
 from autoflow_dagster.workflows import WorkflowConfig
 
 FIRST_DAY = date(2000, 1, 1)

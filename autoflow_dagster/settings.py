@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import quote, unquote, urlsplit
@@ -70,6 +71,13 @@ def _http_url(text: str) -> str:
 
 def _on_or_off(text: str) -> bool:
     return _one_of("on", "off")(text.lower()) == "on"
+
+
+def _days(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,4}) ?d(?:ays?)?", text)
+    if not match:
+        raise ValueError("Give a number of days, such as 90d.")
+    return timedelta(days=int(match[1]))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -214,6 +222,22 @@ class Settings:
         _names,
         "Modules that warm kernels have imported, separated by commas.",
         shown="what the inputs' notebooks import",
+    )
+    keep_runs: timedelta | None = _setting(
+        "AUTOFLOW_KEEP_RUNS",
+        None,
+        _days,
+        "Age, such as `90d`, after which runs are deleted from Dagster with their event logs. "
+        "What has been done is not forgotten.",
+        shown="for ever",
+    )
+    keep_outputs: timedelta | None = _setting(
+        "AUTOFLOW_KEEP_OUTPUTS",
+        None,
+        _days,
+        "Age, such as `365d`, after which executed notebooks and reports are deleted that have been "
+        "made again since. The newest ones of each date stay.",
+        shown="for ever",
     )
     secrets_dir: Path = _setting(
         "AUTOFLOW_SECRETS_DIR",
