@@ -99,6 +99,7 @@ def _options(spec: JobSpec, notebook: Notebook, report_format: ReportFormat) -> 
         engine=settings.pdf_engine,
         author=settings.report_author,
         secrets=settings.secret_values(),
+        hidden_paths=(settings.outputs_dir, settings.inputs_dir),
     )
 
 

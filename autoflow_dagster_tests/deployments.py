@@ -23,7 +23,7 @@ import yaml
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from autoflow_dagster.instance_home import export_database, prepare_home, service_environment
-from autoflow_dagster.ledger import UNFINISHED
+from autoflow_dagster.ledger import UNFINISHED, failure_text
 from autoflow_dagster.sensors import SENSOR_NAME
 from autoflow_dagster.service import Child, Service
 from autoflow_dagster.settings import Settings
@@ -64,6 +64,8 @@ if (place / f"slow {reference_date}").exists():
         time.sleep(0.05)
 if (place / f"bad {reference_date}").exists():
     raise RuntimeError(f"told to fail on {reference_date}")
+if (place / "large").exists():
+    print("x" * 100_000)
 note("ended")
 """
 
@@ -254,6 +256,22 @@ class Deployment:
                 for path in self.place.glob("????-??-??")
             }
         )
+
+    def failure_of(self, when: date) -> str:
+        """Return what the latest failed run for a date failed with."""
+        of_date = [
+            record.dagster_run.run_id
+            for record in self.records(DagsterRunStatus.FAILURE)
+            if record.dagster_run.tags["dagster/partition"] == when.isoformat()
+        ]
+        return failure_text(self.instance, of_date[-1])
+
+    def sensor_data(self) -> Any:
+        """Return what Dagster keeps of the sensor between ticks; None before the first."""
+        for state in self.instance.all_instigator_state():
+            if state.instigator_name == SENSOR_NAME:
+                return state.instigator_data
+        return None
 
     def ticks(self, limit: int | None = None) -> list[Any]:
         """Return the sensor's ticks, newest first."""

@@ -135,6 +135,10 @@ class PostgresServer:
         """Return everything that is in the database, as SQL."""
         return self._run("pg_dump", *self._address, DATABASE, PGPASSWORD=self.password)
 
+    def load(self, dump: Path) -> None:
+        """Execute what `dump` or another pg_dump has written."""
+        self.value(dump.read_text())
+
     def value(self, query: str) -> str:
         """Return the answer to a query of one value."""
         arguments = [*self._address, "-d", DATABASE, "-A", "-t", "-c", query]

@@ -49,7 +49,7 @@ def test_the_example_becomes_these_assets_jobs_and_sensors() -> None:
     """Names are what run history and saved links hang on."""
     repository = _repository(bundled_path("examples/inputs"))
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"flows_above_normal", "flows_above_normal_admin3"}
+    assert jobs == {"flows_above_normal", "flows_above_normal_admin3", "autoflow_retention"}
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "available_dates_sensor",
         "report_site_sensor",

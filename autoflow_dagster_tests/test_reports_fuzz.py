@@ -6,6 +6,8 @@ import html
 import re
 import string
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,9 +84,11 @@ def in_every_output(text: str) -> list[object]:
     ]
 
 
-def made(cells: list[object]) -> Report:
+@contextmanager
+def made(cells: list[object]) -> Iterator[Report]:
     """Make a PDF in a directory of its own."""
-    return make(Path(tempfile.mkdtemp(prefix="autoflow-fuzz-")), *cells)
+    with tempfile.TemporaryDirectory(prefix="autoflow-fuzz-") as directory:
+        yield make(Path(directory), *cells)
 
 
 def text_of(report: Report) -> str:
@@ -98,8 +102,8 @@ def text_of(report: Report) -> str:
 @example(["include::/etc/passwd[]", "++++\nx", "a|b <<x>> {attr} #let", "'''\n----\n....\n|===\n"])
 def test_any_text_in_any_output_is_in_the_pdf(texts: list[str]) -> None:
     """Syntax of AsciiDoc, Typst, Markdown and HTML in data is text like any other."""
-    report = made([cell for text in texts for cell in in_every_output(text)])
-    found = text_of(report)
+    with made([cell for text in texts for cell in in_every_output(text)]) as report:
+        found = text_of(report)
     for text in texts:
         wanted = squeezed(text)
         for mark in "ABCDEFGH":
@@ -116,5 +120,5 @@ def test_no_text_keeps_a_report_from_being_made(texts: list[str]) -> None:
     cells += [code("7", shown("text/markdown", text)) for text in texts]
     cells += [code("8", shown("text/latex", f"${text}$")) for text in texts]
     cells += [code("9", shown("text/html", text)) for text in texts]
-    report = made([markdown("# Survivor"), *cells])
-    assert report.pages[0].startswith("Survivor")
+    with made([markdown("# Survivor"), *cells]) as report:
+        assert report.pages[0].startswith("Survivor")

@@ -238,8 +238,8 @@ def test_programs_see_nothing_of_the_environment(
 @integration
 def test_a_text_that_pandoc_cannot_read_is_found_among_many(tmp_path: Path) -> None:
     """The others are converted, and the one is said to have failed."""
-    deep = "> " * 3_000 + "deep"
-    converter = Converter("asciidoc", Limits(4, 30), tmp_path)
+    deep = "*a " * 5_000
+    converter = Converter("asciidoc", Limits(120, 60), tmp_path)
     converter.prepare([("*a*", "markdown"), (deep, "markdown"), ("_c_", "markdown")])
     assert converter.convert("*a*", "markdown").text.strip() == "_a_"
     assert converter.convert("_c_", "markdown").text.strip() == "_c_"

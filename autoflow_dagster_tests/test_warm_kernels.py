@@ -251,3 +251,21 @@ def test_memory_limits_hold(server: Path, inputs: Path) -> None:
     command = [sys.executable, "-c", script, str(server), str(inputs)]
     output = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert output.stdout.split() == ["True", "MemoryError"]
+
+
+def test_idle_kernels_share_their_memory(server: Path, inputs: Path) -> None:
+    """Ten of them cost less than 300 MB more than one: what was imported is there once."""
+    with contextlib.ExitStack() as stack:
+        kernels = [stack.enter_context(warm(server, inputs)) for _ in range(10)]
+        pids = [kernel.pid for kernel in kernels]
+        parent = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+        more = memory_mb([parent, *pids]) - memory_mb([parent, pids[0]])
+        print("ten kernels cost", more)
+        assert more < 300 * 0.9
+
+
+def memory_mb(pids: list[int]) -> float:
+    """Return the memory of processes in MB; pages that they share count once."""
+    lines = [Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() for pid in pids]
+    sizes = [line.split()[1] for text in lines for line in text if line.startswith("Pss:")]
+    return sum(map(int, sizes)) / 1024

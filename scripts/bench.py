@@ -21,12 +21,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from autoflow_dagster.demo.server import DemoFlowapi
 from benchmark.loops import Timing, run_loops
 from benchmark.machine import CORES, description, wait_until_quiet
 from benchmark.product import SENSOR_INTERVAL, UNTIMED, Product, median_overhead
 from benchmark.stock import time_stock
 from benchmark.workloads import FIRST_DAY, Workload, empty, example, loop_plan
+
+from autoflow_dagster.demo.server import DemoFlowapi
 
 SECTIONS = ("example", "empty", "cold", "idle", "stock", "growth")
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"

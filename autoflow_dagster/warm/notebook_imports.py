@@ -13,6 +13,9 @@ NEVER = frozenset(
 )
 """Top-level modules that are not learned: dagstermill's kernels are its own affair."""
 
+PYTHON_CELLS = ("%%capture", "%%prun", "%%time")
+"""Cell magics, ``%%timeit`` among them, whose cells are Python; others' are another language."""
+
 
 def notebooks_of(inputs_dir: Path) -> list[Path]:
     """Return the notebooks in the inputs directory, also in directories below, sorted."""
@@ -30,7 +33,7 @@ def watched_files(inputs_dir: Path) -> list[Path]:
 
 
 def learned_modules(inputs_dir: Path) -> list[str]:
-    """Return the installed modules that the notebooks import, in the order of their first import.
+    """Return the installed modules that the notebooks import, each once, notebook by notebook.
 
     Modules that lie beside the notebooks are not among them, but what those import is.
     """
@@ -65,6 +68,8 @@ def _code_cells(notebook: Path) -> Iterator[str]:
 
 def _without_magics(code: str) -> str:
     """Return the code without the lines that only IPython understands."""
+    if code.startswith("%%") and not code.startswith(PYTHON_CELLS):
+        return ""
     kept = []
     for line in code.splitlines():
         indent = line[: len(line) - len(line.lstrip())]

@@ -1,0 +1,233 @@
+"""Old runs and files go; what has been done stays known, and the newest files stay."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+
+from autoflow_dagster.build import build_defs
+from autoflow_dagster.ledger import latest_output, notebook_asset_key, read_histories
+from autoflow_dagster.materialization import materialized
+from autoflow_dagster.naming import TAG_CONFIG, TAG_PARAMETERS_HASH
+from autoflow_dagster.retention import KEPT_FROM_RUN_METADATA, delete_run, old_outputs, old_runs
+from autoflow_dagster.retention_job import JOB_NAME
+from autoflow_dagster.settings import Settings
+from autoflow_dagster.workflows import (
+    Notebook,
+    Workflow,
+    WorkflowConfig,
+    WorkflowDefinitions,
+)
+
+DAY, NEXT_DAY = date(2016, 1, 1), date(2016, 1, 2)
+OLD_HASH, NEW_HASH = "a" * 32, "b" * 32
+CONFIG = WorkflowConfig("flows", Workflow("DUMMY", {"first": Notebook("first", "first.ipynb")}))
+KEY = notebook_asset_key("flows", "first")
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DAGSTER_HOME with empty SQLite files: making them takes seconds, copying does not."""
+    home = tmp_path_factory.mktemp("home")
+    with DagsterInstance.local_temp(str(home)) as made:
+        made.get_runs()
+        made.get_asset_keys()
+    return home
+
+
+@pytest.fixture
+def instance(tmp_path: Path, empty_home: Path) -> Iterator[DagsterInstance]:
+    """An instance on SQLite files."""
+    shutil.copytree(empty_home, tmp_path / "home")
+    with DagsterInstance.local_temp(str(tmp_path / "home")) as made:
+        made.add_dynamic_partitions("flows", [str(DAY), str(NEXT_DAY)])
+        yield made
+
+
+def run(
+    instance: DagsterInstance, day: date = DAY, params_hash: str = OLD_HASH, path: str = "x"
+) -> str:
+    """Run a job that materializes the only asset; return the run's id."""
+
+    @dg.asset(key=KEY, partitions_def=dg.DynamicPartitionsDefinition(name="flows"))
+    def first() -> dg.MaterializeResult[None]:
+        if not path:
+            raise dg.Failure("told to fail", allow_retries=False)
+        return materialized(params_hash, {"path": path})
+
+    result = dg.materialize(
+        [first],
+        instance=instance,
+        partition_key=str(day),
+        tags={TAG_CONFIG: "flows", TAG_PARAMETERS_HASH: params_hash},
+        raise_on_error=False,
+    )
+    return result.run_id
+
+
+def old_ids(instance: DagsterInstance, before: datetime = LATER) -> list[str]:
+    """Return the ids of runs that may be deleted."""
+    return [record.dagster_run.run_id for record in old_runs(instance, [CONFIG], before)]
+
+
+def test_what_was_done_is_known_after_its_run_was_deleted(instance: DagsterInstance) -> None:
+    """Version, path and all; and a second deletion of nothing changes nothing."""
+    first, second = run(instance), run(instance, NEXT_DAY, path="y")
+    assert old_ids(instance) == [first, second]
+    assert old_ids(instance, datetime.now(UTC) - timedelta(days=1)) == []
+    assert [delete_run(instance, run_id) for run_id in (first, second)] == [1, 1]
+
+    assert instance.get_runs() == []
+    history = read_histories(instance, [CONFIG])["flows"]
+    assert history.done == {DAY: OLD_HASH, NEXT_DAY: OLD_HASH}
+    found = latest_output(instance, KEY, str(NEXT_DAY), Path("/outputs"))
+    assert found is not None
+    assert found.path == Path("/outputs/y")
+    assert second in found.metadata[KEPT_FROM_RUN_METADATA]
+    assert old_ids(instance) == []
+
+
+def test_what_was_superseded_goes_for_good(instance: DagsterInstance) -> None:
+    """The newer version is the ledger's, whichever run is deleted first."""
+    old, new = run(instance, params_hash=OLD_HASH), run(instance, params_hash=NEW_HASH)
+    assert delete_run(instance, old) == 0
+    assert read_histories(instance, [CONFIG])["flows"].done == {DAY: NEW_HASH}
+    assert delete_run(instance, new) == 1
+    assert read_histories(instance, [CONFIG])["flows"].done == {DAY: NEW_HASH}
+    assert len(instance.fetch_materializations(KEY, limit=10).records) == 1
+
+
+def test_attempts_at_a_date_that_is_not_done_stay(instance: DagsterInstance) -> None:
+    """They count for `max_attempts`; once it is done they are history."""
+    failed = run(instance, path="")
+    assert old_ids(instance) == []
+    done = run(instance)
+    assert old_ids(instance) == [failed, done]
+
+
+def test_unfinished_runs_stay(instance: DagsterInstance) -> None:
+    """However old they are."""
+    instance.add_run(dg.DagsterRun("flows", status=DagsterRunStatus.STARTED))
+    assert old_ids(instance) == []
+
+
+def write(outputs: Path, name: str) -> Path:
+    """Write an output file."""
+    path = outputs / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def name_of(
+    params_hash: str, made_at: str, directory: str = "notebooks", more: str = ".ipynb"
+) -> str:
+    """Return the name of an output of config "flows" for the first day."""
+    return f"{directory}/first__flows_{DAY}_{params_hash}__{made_at}{more}"
+
+
+def test_the_newest_files_of_each_date_stay(instance: DagsterInstance, tmp_path: Path) -> None:
+    """Superseded ones and failed ones go when they are old enough, and nothing else."""
+    kept = [
+        name_of(NEW_HASH, "20160103T000000Z"),
+        name_of(NEW_HASH, "20160103T000000Z", "reports", ".pdf"),
+        name_of(NEW_HASH, "20260101T000000Z", "notebooks/failed"),
+        "notebooks/notes.ipynb",
+        "reports/first__flows__20160101T000000Z.pdf",
+    ]
+    old = [
+        name_of(OLD_HASH, "20160101T000000Z"),
+        name_of(NEW_HASH, "20160102T000000Z"),
+        name_of(NEW_HASH, "20160102T000000Z", "reports", ".pdf"),
+        name_of(OLD_HASH, "20160101T000000Z", "notebooks/failed"),
+    ]
+    for name in (*kept, *old):
+        write(tmp_path, name)
+    run(instance, params_hash=OLD_HASH, path=old[0])
+    run(instance, params_hash=NEW_HASH, path=kept[0])
+    before = datetime(2020, 1, 1, tzinfo=UTC)
+    assert old_outputs(instance, tmp_path, before) == sorted(tmp_path / name for name in old)
+    assert old_outputs(instance, tmp_path, datetime(2016, 1, 1, tzinfo=UTC)) == []
+
+
+def test_files_of_an_imported_history_stay(instance: DagsterInstance, tmp_path: Path) -> None:
+    """The ledger knows no path of them, but date and parameters hash."""
+    newest = name_of(OLD_HASH, "20160103T000000Z")
+    older = write(tmp_path, name_of(OLD_HASH, "20160102T000000Z"))
+    write(tmp_path, newest)
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(KEY, partition=str(DAY), tags={"dagster/data_version": OLD_HASH})
+    )
+    assert old_outputs(instance, tmp_path, LATER) == [older]
+
+
+def test_of_two_files_of_one_second_the_later_one_stays(
+    instance: DagsterInstance, tmp_path: Path
+) -> None:
+    """File names tell seconds; the second one has a number."""
+    made_at = "20160103T000000Z"
+    first = write(tmp_path, name_of(OLD_HASH, made_at))
+    write(tmp_path, name_of(OLD_HASH, made_at, more="-2.ipynb"))
+    run(instance, path=name_of(OLD_HASH, made_at, more="-2.ipynb"))
+    assert old_outputs(instance, tmp_path, LATER) == [first]
+
+
+def job_of(tmp_path: Path, **environ: str) -> tuple[dg.JobDefinition, int]:
+    """Return the retention job and the number of its schedules."""
+    settings = Settings.from_environ(
+        {
+            "AUTOFLOW_INPUTS_DIR": str(tmp_path),
+            "AUTOFLOW_OUTPUTS_DIR": str(tmp_path),
+            **environ,
+        }
+    )
+    definitions = WorkflowDefinitions(
+        workflows={CONFIG.workflow.name: CONFIG.workflow}, configs=(CONFIG,), schedule=None
+    )
+    repository = build_defs(definitions, settings).get_repository_def()
+    return repository.get_job(JOB_NAME), len(repository.schedule_defs)
+
+
+def make_old(instance: DagsterInstance, tmp_path: Path) -> None:
+    """Let every run have ended two days ago."""
+    import sqlite3
+
+    connection = sqlite3.connect(tmp_path / "home" / "history" / "runs.db")
+    with connection:
+        connection.execute(
+            "UPDATE runs SET create_timestamp = datetime('now', '-2 days'), "
+            "end_time = end_time - 2 * 86400"
+        )
+    connection.close()
+
+
+def test_the_job_deletes_daily_when_it_is_told_to(
+    instance: DagsterInstance, tmp_path: Path
+) -> None:
+    """Off by default; visible all the same; with a dry run."""
+    job, schedules = job_of(tmp_path)
+    assert schedules == 0
+    old = run(instance)
+    make_old(instance, tmp_path)
+    assert job.execute_in_process(instance=instance).success
+    assert instance.get_run_by_id(old) is not None
+
+    job, schedules = job_of(tmp_path, AUTOFLOW_KEEP_RUNS="1d", AUTOFLOW_KEEP_OUTPUTS="1 day")
+    assert schedules == 1
+    file = write(tmp_path, name_of(NEW_HASH, "20160101T000000Z"))
+    dry = {"ops": {"delete_what_is_old": {"config": {"dry_run": True}}}}
+    assert job.execute_in_process(instance=instance, run_config=dry).success
+    assert instance.get_run_by_id(old) is not None
+    assert file.exists()
+
+    assert job.execute_in_process(instance=instance).success
+    assert instance.get_run_by_id(old) is None
+    assert not file.exists()
+    assert read_histories(instance, [CONFIG])["flows"].done == {DAY: OLD_HASH}
