@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 # compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo dev test test-fast check format bench browser postgres system-packages clean
+.PHONY: help setup demo dev test test-slow test-fast check format bench bench-sensor browser postgres system-packages clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,11 +29,14 @@ demo: setup  ## Run the whole product over a demo FlowAPI (ONCE=1: end when ever
 dev: setup  ## `dagster dev` on your own AUTOFLOW_INPUTS_DIR.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml
 
-test: setup check  ## All checks and all tests.
-	@$(BIN)/python -m pytest
+test: setup check  ## All checks and all tests but the slow ones.
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup  ## The tests in which services are broken and started again; minutes each.
+	@$(BIN)/python -m pytest -m slow
 
 test-fast: setup  ## The tests that take milliseconds.
-	@$(BIN)/python -m pytest -m "not integration and not browser and not postgres"
+	@$(BIN)/python -m pytest -m "not integration and not browser and not postgres and not slow"
 
 check: setup  ## Format, lint and types.
 	@$(BIN)/ruff format --check .
@@ -43,6 +46,13 @@ check: setup  ## Format, lint and types.
 format: setup  ## Format and mend what can be mended by itself.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+bench: setup  ## Benchmarks of runs and reports, side by side with bare papermill (long).
+	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python scripts/bench_reports.py
+
+bench-sensor: setup  ## Benchmark of the sensor's checks (long).
+	@$(BIN)/python scripts/bench_sensor.py
 
 browser:  ## Install the browser for the browser tests (Debian; root or sudo).
 	@sh scripts/install_system_packages.sh chromium

@@ -15,6 +15,24 @@ from autoflow_dagster.demo.server import DemoFlowapi
 T = TypeVar("T")
 
 
+SLOW_MODULES = (
+    "test_faults_postgres",
+    "test_faults_process",
+    "test_up",
+    "test_up_edits",
+    "test_up_postgres",
+    "test_warm_faults",
+)
+"""Each takes minutes: services are started, broken and started again. `make test-slow` runs them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow modules."""
+    for item in items:
+        if item.path.stem in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def demo_flowapi() -> Iterator[DemoFlowapi]:
     """A demo FlowAPI with few subscribers, for tests that only read from it."""
