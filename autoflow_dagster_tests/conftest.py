@@ -22,6 +22,7 @@ SLOW_MODULES = (
     "test_up_edits",
     "test_up_postgres",
     "test_warm_faults",
+    "test_warm_run_launcher",
 )
 """Each takes minutes: services are started, broken and started again. `make test-slow` runs them."""
 
