@@ -1,26 +1,29 @@
 # syntax=docker/dockerfile:1
 # AutoFlow on Dagster in one container: code server, webserver and daemon (`autoflow up`).
+# `make image-check` executes these steps in a bare Debian root.
 
-FROM python:3.12-slim-bookworm AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+FROM debian:trixie-slim AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-pip python3-venv
 WORKDIR /src
-RUN python -m venv /opt/autoflow
-# The dependencies first: they change less often than the code.
 COPY constraints.txt pyproject.toml README.md LICENSE dagster.yaml workspace.yaml ./
 COPY autoflow_dagster ./autoflow_dagster
 COPY examples ./examples
-RUN /opt/autoflow/bin/pip install --compile --constraint constraints.txt . \
-    && /opt/autoflow/bin/python -m compileall -q /opt/autoflow/lib
+# pip stays here: the environment that goes into the image cannot install anything.
+RUN python3 -m venv --without-pip /opt/autoflow \
+    && pip --python /opt/autoflow/bin/python install --no-cache-dir --no-compile --constraint constraints.txt . \
+    && (/opt/autoflow/bin/python -m compileall -q -j 0 /opt/autoflow/lib || true)
 
-FROM python:3.12-slim-bookworm
+FROM debian:trixie-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini ca-certificates \
+    && apt-get install -y --no-install-recommends python3 tini ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/autoflow /opt/autoflow
-# Any uid may run it: nothing of the image is written to, and HOME is a place that everybody may use.
+# Any uid may run it, on a read-only root: only outputs and /tmp are written to.
 RUN mkdir -p /mounts/inputs /mounts/outputs && chmod 1777 /mounts/outputs
-ENV PATH=/opt/autoflow/bin:$PATH \
+ENV PATH=/opt/autoflow/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
+    LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp/matplotlib \
@@ -29,7 +32,8 @@ USER 1000:1000
 VOLUME ["/mounts/outputs", "/tmp"]
 EXPOSE 3000 3001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
-    CMD ["autoflow", "status", "--quiet"]
+# Alive, not ready: killing the container would not bring a stopped database back.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=180s --retries=3 \
+    CMD ["autoflow", "status", "--alive", "--quiet"]
 ENTRYPOINT ["tini", "--", "autoflow"]
 CMD ["up", "--host", "0.0.0.0"]

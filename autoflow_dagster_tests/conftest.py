@@ -18,6 +18,7 @@ T = TypeVar("T")
 SLOW_MODULES = (
     "test_faults_postgres",
     "test_faults_process",
+    "test_secrets",
     "test_up",
     "test_up_edits",
     "test_up_postgres",

@@ -127,6 +127,11 @@ class PostgresServer:
                 self._process.kill()
                 self._process = None
 
+    def renew(self) -> None:
+        """Give an empty database in place of the one there is, breaking its connections."""
+        self._run("dropdb", "--force", *self._address, DATABASE, PGPASSWORD=self.password)
+        self._run("createdb", *self._address, DATABASE, PGPASSWORD=self.password)
+
     def log(self) -> str:
         """Return the server's log."""
         return (self._dir / "log").read_text(errors="replace")

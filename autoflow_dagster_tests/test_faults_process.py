@@ -5,6 +5,7 @@ With the real daemon, webserver and code server, on SQLite; test_faults_postgres
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -184,30 +185,38 @@ def test_killed_workers_kernels_and_machines_cost_an_attempt_and_no_date(
         assert_nothing_is_left_behind(deployment)
 
 
+@contextlib.contextmanager
+def another_daemon(deployment: Deployment, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a second daemon over a deployment that runs, for as long as the block lasts."""
+    with log.open("wb") as file:
+        second = subprocess.Popen(
+            deployment.child("daemon").argv,
+            env=dict(deployment.service.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield second
+    finally:
+        second.kill()
+        second.wait()
+
+
 @pytest.mark.timeout(600)
 def test_two_daemons_by_mistake_run_no_date_twice(tmp_path: Path, flowapi: DatesServer) -> None:
     """Both evaluate the sensor and both launch what is queued; notebooks tell who ran."""
     flowapi.dates["calls"] = days(6)
     with Deployment(tmp_path, flowapi) as deployment:
         deployment.start()
-        second = subprocess.Popen(
-            deployment.child("daemon").argv,
-            env=dict(deployment.service.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=(tmp_path / "second.log").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
+        with another_daemon(deployment, tmp_path / "second.log") as second:
             wait_for("six days", lambda: deployment.has_succeeded(days(6)), LONG)
             for number in range(6, 9):
                 flowapi.dates["calls"].append(day(number))
             wait_for("nine days", lambda: deployment.has_succeeded(days(9)), LONG)
             deployment.wait_for_another_check(LONG)
             assert second.poll() is None
-        finally:
-            second.kill()
-            second.wait()
         assert deployment.executions("began") == Counter(days(9))
         assert deployment.runs(DagsterRunStatus.SUCCESS) == Counter(days(9))
         assert deployment.runs(DagsterRunStatus.FAILURE) == Counter()
