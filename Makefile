@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 # compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo dev test test-slow test-fast check format bench bench-sensor browser postgres system-packages clean
+.PHONY: help setup demo dev test test-slow test-fast check format bench bench-sensor browser postgres system-packages image-check clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -62,6 +62,9 @@ postgres:  ## Install PostgreSQL for the PostgreSQL tests (Debian; root or sudo)
 
 system-packages:  ## Install every system package that some tests need.
 	@sh scripts/install_system_packages.sh chromium postgresql
+
+image-check: setup  ## Execute the Dockerfile in a bare Debian root (root; debootstrap), run the example in it.
+	@$(BIN)/python scripts/image_check.py
 
 clean:  ## Remove what the other targets made, outputs included.
 	rm -rf $(VENV) $(DEMO_DIR) $(DEMO_OUTPUTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,7 +48,7 @@ class _Asset:
     versions : dict of str to str
         Data version of the latest materialization, by partition.
     revision : int
-        Changes with `versions`.
+        Another number whenever `versions` are others, also of an asset that was forgotten.
     """
 
     count: int = 0
@@ -66,7 +66,9 @@ class DataVersions:
 
     def __init__(self) -> None:
         self._assets: dict[dg.AssetKey, _Asset] = {}
+        self._revision = 0
         self._last_event = 0
+        self._identity_of_last: Any = None
         self._agreed: dict[tuple[dg.AssetKey, ...], tuple[list[int], dict[date, str]]] = {}
 
     def refresh(self, instance: DagsterInstance, keys: Iterable[dg.AssetKey]) -> None:
@@ -90,7 +92,10 @@ class DataVersions:
             wiped = _wipe_times(connection, by_text)
             # The counts before the versions: an event that is committed in between is counted at
             # the next read, where the difference makes the asset be read again.
+            if _identity(connection, self._last_event) != self._identity_of_last:
+                self._assets.clear()  # SQLite gives the numbers of deleted last events again
             last = connection.execute(db.select(db.func.max(_EVENT.id))).scalar() or 0
+            identity = _identity(connection, last)
             counts = _counts(connection, by_text, self._last_event, last)
             whole = [
                 text
@@ -111,7 +116,7 @@ class DataVersions:
         for text, key in by_text.items():
             asset = self._assets[key]
             asset.count, asset.wiped_at = counts.get(text, (0, 0))[1], wiped.get(text)
-        self._last_event = last
+        self._last_event, self._identity_of_last = last, identity
 
     def _is_stale(self, key: dg.AssetKey, count: int, wiped_at: float | None) -> bool:
         """Return whether something of an asset is unknown, or has gone since the last read."""
@@ -120,7 +125,8 @@ class DataVersions:
 
     def _replace(self, key: dg.AssetKey, versions: Mapping[str, str | None]) -> None:
         asset = self._assets.setdefault(key, _Asset())
-        asset.revision += 1
+        self._revision += 1
+        asset.revision = self._revision
         asset.versions = {p: version for p, version in versions.items() if version is not None}
 
     def agreed(self, keys: Sequence[dg.AssetKey]) -> Mapping[date, str]:
@@ -161,6 +167,12 @@ def _by_dagster(instance: DagsterInstance, key: dg.AssetKey) -> dict[str, str | 
         key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
     )
     return {partition: found[DATA_VERSION_TAG] for partition, found in tags.items()}
+
+
+def _identity(connection: Any, event: int) -> Any:
+    """Return what tells an event from a later one of the same number; None when there is none."""
+    query = db.select(_EVENT.run_id, _EVENT.timestamp, _EVENT.dagster_event_type)
+    return connection.execute(query.where(_EVENT.id == event)).first()
 
 
 def _wipe_times(connection: Any, keys: Iterable[str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import os
 import re
 import socket
@@ -16,6 +17,7 @@ import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from autoflow_dagster.access_tokens import (
     AVAILABLE_DATES_SCOPE,
@@ -90,9 +92,11 @@ def fetch_available_dates(
     if isinstance(outcome, FlowapiError):
         raise outcome
     # A server or proxy that repeats the request's headers must not get the token into an error.
-    body = outcome.body.replace(token.encode(), b"***")
+    body, location = outcome.body, outcome.location
+    for spelling in (token, json.dumps(token)[1:-1], quote(token, safe="")):
+        body = body.replace(spelling.encode(), b"***")
+        location = location.replace(spelling, "***")
     if outcome.status != 200:
-        location = outcome.location.replace(token, "***")
         raise status_error(request.where, outcome.status, body, location)
     return parse_available_dates(body, request.where)
 

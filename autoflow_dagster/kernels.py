@@ -5,8 +5,10 @@ jupyter_client starts the processes; this module says with what.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,39 @@ NOT_FOR_KERNELS = (
 
 POLL_SECONDS = 0.01
 """To look whether a kernel has ended that was asked to; jupyter_client looks ten times less often."""
+
+
+@dataclass
+class KernelUse:
+    """What a kernel has used, known once it has ended.
+
+    Attributes
+    ----------
+    peak_memory_bytes : int or None
+        The most memory that the kernel's process had at a time (resident, shared pages included);
+        None when the system does not tell, or the kernel died.
+    """
+
+    peak_memory_bytes: int | None = None
+
+
+def peak_memory_bytes(pid: int) -> int | None:
+    """Return the most memory that a process has had at a time (Linux); None when unknown.
+
+    Examples
+    --------
+    >>> import os
+    >>> (peak_memory_bytes(os.getpid()) or 10**9) > 1_000_000
+    True
+    >>> peak_memory_bytes(2**22 + 1) is None
+    True
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return None if found is None else 1024 * int(found[1])
 
 
 def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()) -> dict[str, str]:
@@ -38,7 +73,10 @@ def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()
 
 
 def kernel_manager_class(
-    environment: Mapping[str, str] | None, server: Path | None = None
+    environment: Mapping[str, str] | None,
+    server: Path | None = None,
+    output: int | None = None,
+    use: KernelUse | None = None,
 ) -> type[Any]:
     """Return a kernel manager class.
 
@@ -51,6 +89,10 @@ def kernel_manager_class(
         All that kernels get; None gives them the environment of this process.
     server : Path or None
         Socket of a fork server to ask for kernels; None: each starts in the ordinary way.
+    output : int or None
+        File descriptor that is the kernels' standard output and error; None: this process's own.
+    use : KernelUse or None
+        Told what the kernel has used, just before the kernel is asked to end.
     """
     from jupyter_client.manager import AsyncKernelManager
 
@@ -63,6 +105,8 @@ def kernel_manager_class(
         async def start_kernel(self, **kw: Any) -> None:
             if environment is not None:
                 kw.setdefault("env", dict(environment))
+            if output is not None:
+                kw |= {"stdout": output, "stderr": output}
             spec = self.kernel_spec
             is_ordinary = spec is not None and "kernel_provisioner" not in spec.metadata
             if server is not None and self.provisioner is None and is_ordinary:
@@ -72,6 +116,12 @@ def kernel_manager_class(
                 )
                 self.provisioner.server = server
             await super().start_kernel(**kw)
+
+        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+            pid = getattr(self.provisioner, "pid", None)
+            if use is not None and pid is not None:
+                use.peak_memory_bytes = peak_memory_bytes(pid)
+            await super().shutdown_kernel(now=now, restart=restart)
 
         def client(self, **kwargs: Any) -> Any:
             self.client_factory = PromptKernelClient

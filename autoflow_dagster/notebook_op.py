@@ -148,7 +148,14 @@ def _metadata(spec: JobSpec, values: RunValues, executed: ExecutedNotebook) -> d
         "duration (s)": round(executed.duration_seconds, 2),
         "cells executed": executed.cells,
         "kernel": executed.kernel_name,
+        **_peak_memory(executed),
         "notebook sha256": executed.source_sha256,
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         **path_metadata(spec, executed.path),
     }
+
+
+def _peak_memory(executed: ExecutedNotebook) -> dict[str, Any]:
+    if executed.peak_memory_bytes is None:
+        return {}
+    return {"kernel's peak memory (MB)": round(executed.peak_memory_bytes / 1e6, 1)}

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from autoflow_dagster.errors import NotebookError
-from autoflow_dagster.kernels import kernel_manager_class
+from autoflow_dagster.kernel_output import redacted_output
+from autoflow_dagster.kernels import KernelUse, kernel_manager_class
 from autoflow_dagster.notebook_errors import CellCounter, cell_failed, stopped
 from autoflow_dagster.notebook_secrets import RedactedStream, spellings, without_secrets
 from autoflow_dagster.outputs import free_path, written_whole
@@ -126,6 +127,8 @@ class ExecutedNotebook:
         Wall time, kernel start included.
     kernel_name : str
         Name of the kernelspec.
+    peak_memory_bytes : int or None
+        Of the kernel's process; None when unknown.
     scraps : mapping of str to scrap
         What the notebook glued with scrapbook.
     no_data : str or None
@@ -137,6 +140,7 @@ class ExecutedNotebook:
     cells: int
     duration_seconds: float
     kernel_name: str
+    peak_memory_bytes: int | None
     scraps: Scraps
     no_data: str | None = None
 
@@ -154,7 +158,7 @@ def execute_notebook(run: NotebookRun) -> ExecutedNotebook:
     started = time.monotonic()
     with notebook_memory() as memory:
         try:
-            _papermill(run, content, memory)
+            use = _papermill(run, content, memory)
         except NotebookError as error:
             raise _keep_failed(run, memory, error) from error.__cause__
         path, notebook = _save(run, memory, run.destination)
@@ -165,6 +169,7 @@ def execute_notebook(run: NotebookRun) -> ExecutedNotebook:
         cells=sum(1 for cell in notebook["cells"] if cell.get("execution_count") is not None),
         duration_seconds=time.monotonic() - started,
         kernel_name=notebook["metadata"].get("kernelspec", {}).get("name", ""),
+        peak_memory_bytes=use.peak_memory_bytes,
         scraps=scraps,
         no_data=no_data_reason(scraps),
     )
@@ -203,7 +208,7 @@ def _parse(run: NotebookRun, content: bytes) -> Any:
     return notebook
 
 
-def _papermill(run: NotebookRun, content: bytes, memory: NotebookMemory) -> None:
+def _papermill(run: NotebookRun, content: bytes, memory: NotebookMemory) -> KernelUse:
     """Run papermill; everything it raises as NotebookError."""
     from papermill import PapermillExecutionError
 
@@ -211,17 +216,23 @@ def _papermill(run: NotebookRun, content: bytes, memory: NotebookMemory) -> None
     asked = run.kernel_name or source["metadata"].get("kernelspec", {}).get("name")
     kernel = find_kernel(asked, f"Notebook {run.source.name}")
     counter = CellCounter(source["cells"], injects=bool(run.parameters))
+    use = KernelUse()
     try:
-        _call_papermill(run, source, kernel, counter, memory)
+        _call_papermill(run, source, kernel, counter, memory, use)
     except Exception as error:  # of papermill, nbclient, jupyter_client, zmq and the system
-        if isinstance(error, PapermillExecutionError) and _ended_early(memory):
-            return
-        # No cause: the libraries' errors quote cells and their output, secrets included.
-        raise _notebook_error(run, counter, error) from None
+        if not (isinstance(error, PapermillExecutionError) and _ended_early(memory)):
+            # No cause: the libraries' errors quote cells and their output, secrets included.
+            raise _notebook_error(run, counter, error) from None
+    return use
 
 
 def _call_papermill(
-    run: NotebookRun, source: Any, kernel: Kernel, counter: CellCounter, memory: NotebookMemory
+    run: NotebookRun,
+    source: Any,
+    kernel: Kernel,
+    counter: CellCounter,
+    memory: NotebookMemory,
+    use: KernelUse,
 ) -> None:
     import papermill
 
@@ -232,7 +243,11 @@ def _call_papermill(
 
     keep_papermill_translator()
     secrets = spellings(run.secrets)
-    with _redacted(run.stdout, secrets) as stdout, _redacted(run.stderr, secrets) as stderr:
+    with (
+        _redacted(run.stdout, secrets) as stdout,
+        _redacted(run.stderr, secrets) as stderr,
+        redacted_output(run.stderr, secrets) as kernel_output,
+    ):
         papermill.execute_notebook(
             source,
             memory.address,
@@ -250,7 +265,9 @@ def _call_papermill(
             stderr_file=stderr,
             on_cell_execute=on_cell_execute,
             timeout_func=_remaining_time(run.timeout),
-            kernel_manager_class=kernel_manager_class(run.environment, run.kernel_server),
+            kernel_manager_class=kernel_manager_class(
+                run.environment, run.kernel_server, kernel_output, use
+            ),
             extra_arguments=_kernel_arguments(run, kernel),
         )
 

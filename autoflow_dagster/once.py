@@ -50,6 +50,7 @@ def follow_once(
     """
     started = datetime.now(UTC)
     progress = Progress(instance, definitions)
+    available = checked_at = None
     while tend():
         time.sleep(LOOK_EVERY_SECONDS)
         cursor = check_cursor(sensor_state(instance))
@@ -57,7 +58,8 @@ def follow_once(
             ask_for_check(instance)
             _raise_if_in_vain(instance, started)
             continue
-        available = fetch_with(settings)
+        if available is None or cursor.check_started_at != checked_at:
+            available, checked_at = fetch_with(settings), cursor.check_started_at
         for line in progress.look(available):
             say(line)
         if cursor.has_trouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,12 @@ from autoflow_dagster.materialization import (
     upstream_output,
     values_metadata,
 )
+from autoflow_dagster.previews import first_page, picture_markdown
 from autoflow_dagster.run_values import run_values
 from autoflow_dagster.versions import versions
 from autoflow_dagster.workflows import Notebook, ReportFormat
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from autoflow_dagster.reports import Provenance, ReportOptions
@@ -66,6 +70,7 @@ def materialize_report(
         {
             "report": dg.MetadataValue.path(str(destination)),
             **_link(spec, destination),
+            **_preview(destination),
             "title": summary.title,
             **({} if summary.pages is None else {"pages": summary.pages}),
             "size (kB)": round(summary.size_bytes / 1000, 1),
@@ -83,6 +88,18 @@ def _link(spec: JobSpec, destination: Path) -> dict[str, dg.MetadataValue[str]]:
         return {}
     relative = destination.relative_to(spec.settings.outputs_dir)
     return {"link": dg.MetadataValue.url(f"{spec.settings.reports_url}/{quote(str(relative))}")}
+
+
+def _preview(report: Path) -> dict[str, dg.MetadataValue[str]]:
+    """Return the first page of a PDF as a small picture."""
+    if report.suffix != ".pdf":
+        return {}
+    try:
+        preview = picture_markdown(first_page(report), "First page")
+    except Exception as error:  # a report without its picture is still a report
+        logger.warning("No picture of the first page of %s: %s", report.name, error)
+        return {}
+    return {} if preview is None else {"first page": dg.MetadataValue.md(preview)}
 
 
 def _options(spec: JobSpec, notebook: Notebook, report_format: ReportFormat) -> ReportOptions:

@@ -1,4 +1,4 @@
-"""Scraps as Dagster metadata: numbers that can be plotted over dates, texts, JSON and small tables.
+"""Scraps as Dagster metadata: numbers to plot over dates, texts, JSON, small tables and pictures.
 
 Each kind has a size limit: metadata is for looking at, the executed notebook has everything.
 """
@@ -9,10 +9,12 @@ import base64
 import binascii
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
+from autoflow_dagster.previews import picture_markdown, small_picture
 from autoflow_dagster.scraps import Scraps
 
 MAX_SCRAPS = 50
@@ -20,6 +22,9 @@ MAX_TEXT_CHARACTERS = 2_000
 MAX_JSON_CHARACTERS = 10_000
 MAX_TABLE_BYTES = 200_000
 """Of an encoded table; a larger one is not even decoded."""
+
+MAX_PICTURES = 3
+"""Of scraps that are displayed; each is some ten kilobytes in the event log."""
 
 MAX_TABLE_ROWS = 20
 MAX_TABLE_COLUMNS = 12
@@ -31,14 +36,25 @@ def scrap_metadata(scraps: Scraps) -> dict[str, dg.MetadataValue[Any]]:
     Parameters
     ----------
     scraps : mapping of str to scrap
-        As `autoflow_dagster.scraps.scraps_of` returns them. Scraps that are only displayed
-        (pictures) are left out.
+        As `autoflow_dagster.scraps.scraps_of` returns them. Of those that are only displayed, the
+        first pictures are there, made small.
     """
-    entries = {}
+    entries: dict[str, dg.MetadataValue[Any]] = {}
+    pictures = 0
     for name, scrap in list(scraps.items())[:MAX_SCRAPS]:
         if "encoder" in scrap:
             entries[f"scrap: {name}"] = _value(scrap["data"], scrap["encoder"])
+        elif pictures < MAX_PICTURES and (picture := _picture(name, scrap["display"])):
+            entries[f"scrap: {name}"] = dg.MetadataValue.md(picture)
+            pictures += 1
     return entries
+
+
+def _picture(name: str, display: Mapping[str, Any]) -> str | None:
+    for mime in ("image/png", "image/jpeg"):
+        if isinstance(encoded := display.get(mime), str):
+            return picture_markdown(small_picture(encoded), name)
+    return None
 
 
 def _value(data: Any, encoder: str) -> dg.MetadataValue[Any]:

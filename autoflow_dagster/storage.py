@@ -113,8 +113,13 @@ def _postgres_lock(url: str) -> Iterator[None]:
     engine = sqlalchemy.create_engine(
         url, poolclass=sqlalchemy.pool.NullPool, connect_args={"connect_timeout": 10}
     )
+    key = {"key": UPGRADE_LOCK}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+        # Asked for again and again, not waited for: a waiting statement is one that Dagster's
+        # upgrade would wait for, since it makes indexes concurrently.
+        wanted = sqlalchemy.text("SELECT pg_try_advisory_lock(:key)")
+        while not connection.execute(wanted, key).scalar():
+            time.sleep(0.5)
         yield
 
 

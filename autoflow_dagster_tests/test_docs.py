@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -40,3 +42,21 @@ def test_the_readme_mentions_only_commands_that_exist() -> None:
     used = {after for word, after in pairwise(words) if word.endswith("autoflow")}
     commands = {word for word in used if word.isascii() and word.islower() and word.isalpha()}
     assert commands - COMMANDS.keys() <= {"runs", "is", "as"}
+
+
+def test_the_tests_that_documents_name_exist() -> None:
+    """A promise points at what proves it: ``test_file.py::TestClass::test_name``."""
+    named = {
+        reference
+        for document in (ROOT / "docs").rglob("*.md")
+        for reference in re.findall(r"`(test_\w+\.py(?:::\w+)*)`", document.read_text())
+    }
+    assert len(named) > 30
+    for reference in sorted(named):
+        file, *names = reference.split("::")
+        tree: ast.AST = ast.parse((ROOT / "autoflow_dagster_tests" / file).read_text())
+        for name in names:
+            definitions = ast.ClassDef | ast.FunctionDef
+            bodies = [d for d in ast.walk(tree) if isinstance(d, definitions) and d.name == name]
+            assert bodies, reference
+            tree = bodies[0]

@@ -28,7 +28,7 @@ from autoflow_dagster_tests.deployments import WORKFLOWS, DatesServer, Deploymen
 
 pytestmark = pytest.mark.integration
 
-KILL_ROUNDS = int(os.environ.get("AUTOFLOW_KILL_ROUNDS", "10"))
+KILL_ROUNDS = int(os.environ.get("AUTOFLOW_KILL_ROUNDS", "20"))
 LONG = 240.0
 """Seconds for what takes ten on a machine that is not busy."""
 

@@ -26,8 +26,8 @@ BANDS: Mapping[str, str] = {
     """,
     "files, network and kernels, but no Dagster": """
         access_tokens bundled dagstermill_kernel demo flowapi flowapi_answers inputs_copy
-        instance_home kernel_client kernels notebook_errors notebook_facts notebook_secrets
-        notebooks outputs papermill_setup parser reports scraps service service_file settings site
+        instance_home kernel_client kernel_output kernels notebook_errors notebook_facts notebook_secrets
+        notebooks outputs papermill_setup parser previews reports scraps service service_file settings site
         start_checks versions warm
     """,
     "Dagster": """

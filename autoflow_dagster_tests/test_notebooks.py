@@ -343,6 +343,8 @@ class TestGoodNotebook:
         """Kernel, time, and in the notebook itself where it came from."""
         assert good.executed.kernel_name == "python3"
         assert 0 < good.executed.duration_seconds < 120
+        assert good.executed.peak_memory_bytes is not None
+        assert 20e6 < good.executed.peak_memory_bytes < 600e6
         metadata = good.content["metadata"]["papermill"]
         assert metadata["input_path"] == str(good.run.source)
         assert metadata["output_path"] == str(good.executed.path)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from autoflow_dagster.scrap_metadata import MAX_TEXT_CHARACTERS, scrap_metadata
 from autoflow_dagster.scraps import scraps_of
@@ -73,3 +75,49 @@ def test_a_later_scrap_of_the_same_name_wins() -> None:
 
     notebook = {"cells": [{"outputs": [output(1)]}, {"outputs": [output(2)]}, {"source": ""}]}
     assert scraps_of(notebook)["n"]["data"] == 2
+
+
+def _picture(width: int, height: int, kind: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(buffer, format=kind)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _display(mime: str, data: Any) -> dict[str, Any]:
+    return {"name": "x", "display": {mime: data, "text/plain": "<Figure>"}}
+
+
+@pytest.mark.parametrize(("mime", "kind"), [("image/png", "PNG"), ("image/jpeg", "JPEG")])
+def test_a_picture_that_was_glued_becomes_a_small_one(mime: str, kind: str) -> None:
+    """In Markdown, which Dagster's UI draws."""
+    entries = scrap_metadata({"map": _display(mime, _picture(1280, 640, kind))})
+    match = re.fullmatch(
+        r"!\[map\]\(data:image/png;base64,([\w+/=]+)\)", str(entries["scrap: map"].value)
+    )
+    assert match
+    with Image.open(io.BytesIO(base64.b64decode(match[1]))) as small:
+        assert small.size == (320, 160)
+        red, green, blue = small.convert("RGB").getpixel((5, 5))
+        assert red < 5 and abs(green - 128) < 5 and abs(blue - 128) < 5
+
+
+@pytest.mark.parametrize(
+    "display",
+    [
+        _display("image/png", "bm8gcGljdHVyZQ=="),
+        _display("image/png", "?"),
+        _display("image/png", ["a list"]),
+        _display("image/png", _picture(8000, 7000)),
+        _display("image/svg+xml", "<svg/>"),
+    ],
+    ids=["no picture", "no base64", "no text", "too large", "svg"],
+)
+def test_what_is_no_picture_or_too_large_is_left_out(display: dict[str, Any]) -> None:
+    """The executed notebook has it."""
+    assert scrap_metadata({"x": display}) == {}
+
+
+def test_only_the_first_pictures_are_kept() -> None:
+    """The event log has them for every date."""
+    glued = {f"map {n}": _display("image/png", _picture(20, 10)) for n in range(5)}
+    assert list(scrap_metadata(glued)) == ["scrap: map 0", "scrap: map 1", "scrap: map 2"]

@@ -28,16 +28,16 @@ ROUNDS = int(os.environ.get("AUTOFLOW_TEST_KERNELS", "50"))
 
 @pytest.fixture
 def libraries(tmp_path: Path) -> Path:
-    """A directory of modules that kernels can import."""
-    directory = tmp_path / "site-packages"
-    directory.mkdir()
+    """A directory of modules that kernels can import, and one below of installed ones."""
+    directory = tmp_path / "libraries"
+    (directory / "site-packages").mkdir(parents=True)
     return directory
 
 
 @pytest.fixture
 def environment(libraries: Path) -> dict[str, str]:
     """The environment of fork servers and kernels."""
-    return {**os.environ, "PYTHONPATH": str(libraries)}
+    return {**os.environ, "PYTHONPATH": f"{libraries}:{libraries / 'site-packages'}"}
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_another_environment_is_served_when_it_stays(
 def test_changed_packages_make_a_new_server(
     environment: dict[str, str], inputs: Path, libraries: Path
 ) -> None:
-    """A module that was edited, and one that was installed: the next kernel but one has them."""
+    """The next kernel but one is warm with them, and none has old ones."""
     module = libraries / "edited.py"
     module.write_text("value = 'old'")
     with fork_server(environment, "--module", "edited") as server:
@@ -249,13 +249,16 @@ def test_changed_packages_make_a_new_server(
         with KernelSession(server, inputs, environment) as kernel:
             assert kernel.is_warm
             assert kernel.value("__import__('edited').value") == "edited"
+        (libraries / "site-packages" / "installed.py").touch()
+        with KernelSession(server, inputs, environment) as kernel:
+            assert not kernel.is_warm
 
 
 def test_modules_beside_the_notebooks_come_first(
     environment: dict[str, str], inputs: Path, libraries: Path
 ) -> None:
     """As in any kernel: the working directory is searched before installed packages."""
-    (libraries / "helpers.py").write_text("origin = 'installed'")
+    (libraries / "site-packages" / "helpers.py").write_text("origin = 'installed'")
     with fork_server(environment, "--module", "helpers") as server:
         with KernelSession(server, inputs, environment) as kernel:
             assert kernel.is_warm
@@ -288,7 +291,22 @@ def test_other_kernels_start_in_the_ordinary_way(
             assert kernel.value("__import__('sys').flags.utf8_mode") == 1
 
 
-FAULTS = ("none", "kernel", "none", "server", "none", "server meanwhile", "none", "socket", "fork")
+FAULTS = (
+    "",
+    "kernel",
+    "",
+    "",
+    "server",
+    "",
+    "",
+    "server meanwhile",
+    "",
+    "",
+    "socket",
+    "",
+    "",
+    "fork",
+)
 
 
 def test_nothing_is_lost_when_everything_dies(
@@ -356,4 +374,4 @@ def _one_result(
         process = kernel.process
         kernel.kill()
         assert process.wait() == -signal.SIGKILL
-    return _one_result(server, inputs, environment, number, "none") and is_warm
+    return _one_result(server, inputs, environment, number, "") and is_warm

@@ -19,7 +19,7 @@ from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess, ask
 
 logger = logging.getLogger(__name__)
 
-KNOWN_OPTIONS = frozenset({"env", "cwd", "kernel_id", "extra_arguments"})
+KNOWN_OPTIONS = frozenset({"env", "cwd", "kernel_id", "extra_arguments", "stdout", "stderr"})
 """Of a launch that mean the same to a warm kernel; with others it starts in the ordinary way."""
 
 
@@ -94,7 +94,7 @@ class WarmProvisioner(LocalProvisioner):
                 arguments=command[3:],
                 environment=environment,
                 working_dir=Path(options.get("cwd") or Path.cwd()),
-                files=(nothing, 1, 2),
+                files=(nothing, options.get("stdout") or 1, options.get("stderr") or 2),
                 attached=True,
             )
             process = ask(self.server, request)
