@@ -8,13 +8,14 @@ from pathlib import Path
 import html5lib
 import pytest
 
+from autoflow_dagster.previews import WIDTH
 from autoflow_dagster.site.notebook_pages import (
     LARGEST_NOTEBOOK_BYTES,
     harmless,
     notebook_html,
     write_notebook_page,
 )
-from autoflow_dagster.site.thumbnails import WIDTH, write_thumbnail
+from autoflow_dagster.site.thumbnails import write_thumbnail
 from autoflow_dagster_tests.site_samples import (
     code_cell,
     markdown_cell,
