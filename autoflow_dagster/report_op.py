@@ -115,6 +115,10 @@ def _options(spec: JobSpec, notebook: Notebook, report_format: ReportFormat) -> 
         show_code=output.show_code,
         engine=settings.pdf_engine,
         author=settings.report_author,
+        language=settings.report_language,
+        max_table_rows=settings.report_max_table_rows,
+        time_limit_seconds=settings.report_time_limit,
+        memory_limit_mb=settings.report_memory_limit,
         secrets=settings.secret_values(),
         hidden_paths=(settings.outputs_dir, settings.inputs_dir),
     )

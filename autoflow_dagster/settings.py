@@ -47,6 +47,12 @@ def _positive_seconds(text: str) -> float:
     return seconds
 
 
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}", text):
+        raise ValueError("Give a language code of two or three letters, such as en, fr or ne.")
+    return text
+
+
 def _one_of(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
@@ -188,6 +194,30 @@ class Settings:
     )
     report_author: str = _setting(
         "AUTOFLOW_REPORT_AUTHOR", "", str, "Author in the properties of reports."
+    )
+    report_language: str = _setting(
+        "AUTOFLOW_REPORT_LANGUAGE",
+        "en",
+        _language,
+        "Language code in the properties of reports, such as `fr`; it also decides hyphenation.",
+    )
+    report_max_table_rows: int = _setting(
+        "AUTOFLOW_REPORT_MAX_TABLE_ROWS",
+        500,
+        _positive_int,
+        "Longest table of a PDF report, in rows; the rest is left out with a remark. HTML has all.",
+    )
+    report_time_limit: float = _setting(
+        "AUTOFLOW_REPORT_TIME_LIMIT",
+        300.0,
+        _positive_seconds,
+        "Seconds that making a report may take.",
+    )
+    report_memory_limit: int = _setting(
+        "AUTOFLOW_REPORT_MEMORY_LIMIT",
+        2000,
+        _positive_int,
+        "Most memory, in MB, of each program that making a report starts.",
     )
     reports_url: str | None = _setting(
         "AUTOFLOW_REPORTS_URL",

@@ -149,3 +149,28 @@ def test_provenance_is_read_from_the_name() -> None:
     assert provenance.parameters_hash == HASH
     assert provenance.notebook_filename == "notes.ipynb"
     assert provenance_of(Path("mine.ipynb")).workflow is None
+
+
+def test_settings_count_as_in_a_run(
+    capsys: Capsys, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Language, author and the longest table of a PDF, and the limit of time."""
+    content = json.loads(notebook.read_text())
+    rows = "".join(f"<tr><td>row{n}</td></tr>" for n in range(9))
+    content["cells"][1]["outputs"][0]["data"]["text/html"] = f"<table>{rows}</table>"
+    notebook.write_text(json.dumps(content))
+    monkeypatch.setenv("AUTOFLOW_REPORT_LANGUAGE", "fr")
+    monkeypatch.setenv("AUTOFLOW_REPORT_AUTHOR", "DUMMY_AUTHOR")
+    monkeypatch.setenv("AUTOFLOW_REPORT_MAX_TABLE_ROWS", "4")
+    assert call(capsys, "report", notebook).status == 0
+    pdf = notebook.with_suffix(".pdf")
+    assert PdfReader(pdf).trailer["/Root"]["/Lang"] == "fr"
+    assert PdfReader(pdf).metadata["/Author"] == "DUMMY_AUTHOR"
+    text = text_of(pdf)
+    assert "row3" in text
+    assert "row5" not in text
+    assert "5 more rows left out" in text
+    monkeypatch.setenv("AUTOFLOW_REPORT_TIME_LIMIT", "0.001")
+    ended = call(capsys, "report", notebook)
+    assert ended.status == 1
+    assert "0.001" in ended.err

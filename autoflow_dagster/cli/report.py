@@ -101,6 +101,10 @@ def _write(
         show_code=show_code,
         engine=settings.pdf_engine,
         author=settings.report_author,
+        language=settings.report_language,
+        max_table_rows=settings.report_max_table_rows,
+        time_limit_seconds=settings.report_time_limit,
+        memory_limit_mb=settings.report_memory_limit,
         secrets=settings.secret_values(),
         keep_source=keep_source,
     )
