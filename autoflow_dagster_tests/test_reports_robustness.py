@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from autoflow_dagster.errors import ReportError
 from autoflow_dagster.reports import ReportOptions, remarks, typst_child, write_report
@@ -271,3 +272,22 @@ def test_remarks_count_in_words() -> None:
     assert remarks.rows_left_out(1234) == "1,234 more rows left out."
     assert remarks.lines_left_out(1) == "1 more line of printed text left out."
     assert remarks.letters_left_out(2) == "2 more characters left out."
+
+
+@integration
+def test_relative_paths_are_those_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notebook, report, template and the pictures beside it."""
+    monkeypatch.chdir(tmp_path)
+    cells = [{"cell_type": "markdown", "source": "# Here", "metadata": {}}]
+    content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    Path("here.ipynb").write_text(json.dumps(content))
+    Path("my.asciidoc.j2").write_text(
+        "{% extends 'autoflow/report.asciidoc.j2' %}{% block footer %}RELATIVE{% endblock %}"
+    )
+    options = ReportOptions(template=Path("my.asciidoc.j2"), keep_source=Path("source"))
+    summary = write_report(Path("here.ipynb"), Path("here.pdf"), options)
+    assert summary.path == tmp_path / "here.pdf"
+    assert "RELATIVE" in "".join(page.extract_text() for page in PdfReader("here.pdf").pages)
+    assert list(Path("source").glob("*.asciidoc"))

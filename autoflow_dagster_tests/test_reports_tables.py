@@ -12,7 +12,14 @@ from autoflow_dagster.reports.html_reader import read_html
 from autoflow_dagster.reports.room import Room
 from autoflow_dagster.reports.tables import Table, is_number
 from autoflow_dagster.reports.tables_asciidoc import table_to_asciidoc
-from autoflow_dagster_tests.report_notebooks import code, dataframe, make, shown, squeezed
+from autoflow_dagster_tests.report_notebooks import (
+    code,
+    dataframe,
+    make,
+    markdown,
+    shown,
+    squeezed,
+)
 
 integration = pytest.mark.integration
 
@@ -228,3 +235,16 @@ def test_a_multiindex_is_set_with_its_spans(tmp_path: Path) -> None:
     report = make(tmp_path, as_output(pd.DataFrame({"n": range(6)}, index=index).to_html()))
     assert report.text.count("North") == 1
     assert "plain text of the table" not in report.text
+
+
+@integration
+@pytest.mark.parametrize("lines", [37, 38, 39, 40])
+def test_a_heading_a_caption_and_the_first_row_stay_together(tmp_path: Path, lines: int) -> None:
+    """Wherever the page ends: with so many lines before them, it ends there."""
+    rows = "".join(f"<tr><td>row {n}.</td></tr>" for n in range(40))
+    table = f"<table><caption>CAPTION</caption><thead><tr><th>HEAD</th></tr></thead>{rows}</table>"
+    text = "\n\n".join(f"Line {n}" for n in range(lines))
+    report = make(tmp_path, markdown(f"{text}\n\n## HEADING"), code("1", shown("text/html", table)))
+    [page] = [page for page in report.pages if "HEADING" in page]
+    assert "CAPTION" in page
+    assert page.index("CAPTION") < page.index("HEAD\n") < page.index("row 0.")

@@ -50,7 +50,9 @@ def write_report(
         When the notebook cannot be read, the template has an error, or a limit was met.
     """
     start = time.monotonic()
-    options = options or ReportOptions()
+    options = (options or ReportOptions()).with_absolute_paths()
+    # Typst and pandoc work in a directory of their own.
+    executed_notebook, destination = executed_notebook.absolute(), destination.absolute()
     raw = read_bytes(executed_notebook)
     temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:

@@ -6,7 +6,7 @@ Plain data. Making the report is `convert.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -114,6 +114,16 @@ class ReportOptions:
     keep_source: Path | None = None
     time_limit_seconds: float = DEFAULT_TIME_LIMIT_SECONDS
     memory_limit_mb: int = DEFAULT_MEMORY_LIMIT_MB
+
+    def with_absolute_paths(self) -> ReportOptions:
+        """Return these options with paths that mean the same in every working directory."""
+        return replace(
+            self,
+            template=self.template and self.template.absolute(),
+            inputs_dir=self.inputs_dir and self.inputs_dir.absolute(),
+            hidden_paths=tuple(path.absolute() for path in self.hidden_paths),
+            keep_source=self.keep_source and self.keep_source.absolute(),
+        )
 
 
 @dataclass(frozen=True)
