@@ -27,12 +27,16 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 DATA_VERSION_TAG = "dagster/data_version"
 
+EVENTS_PER_QUERY = 500
 ASSETS_PER_QUERY = 20
 """Years of dates each: more rows at once than these take memory, and hardly less time."""
 
 _EVENT = SqlEventLogStorageTable.c
 _TAG = AssetEventTagsTable.c
 _ASSET = AssetKeyTable.c
+
+_Latest = tuple[str | None, int | None]
+"""Of a partition: the version of its latest materialization, and the materialization's number."""
 
 
 @dataclass
@@ -47,6 +51,9 @@ class _Asset:
         When it was wiped last, in seconds since the epoch.
     versions : dict of str to str
         Data version of the latest materialization, by partition.
+    without : dict of str to int
+        Numbers of the latest materializations that had no version when they were read, by
+        partition. Dagster commits an event before its tags: they are looked for again.
     revision : int
         Another number whenever `versions` are others, also of an asset that was forgotten.
     """
@@ -54,6 +61,7 @@ class _Asset:
     count: int = 0
     wiped_at: float | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    without: dict[str, int] = field(default_factory=dict)
     revision: int = 0
 
 
@@ -79,7 +87,7 @@ class DataVersions:
         storage = instance.event_log_storage
         if not isinstance(storage, SqlEventLogStorage):
             for key in keys:
-                self._replace(key, _by_dagster(instance, key))
+                self._replace(key, _by_dagster(instance, key), {})
             return
         if keys:
             self._refresh_from_tables(instance, storage, keys)
@@ -103,16 +111,21 @@ class DataVersions:
                 if self._is_stale(key, counts.get(text, (0, 0))[0], wiped.get(text))
             ]
             more = [t for t, (before, now) in counts.items() if now != before and t not in whole]
-            unwiped = [text for text in whole if text not in wiped]
-            found = _latest_versions(connection, unwiped, 0, last)
+            found = _latest_versions(connection, whole, 0, last)
             found_since = _latest_versions(connection, more, self._last_event, last)
-        found_of_wiped = {t: _by_dagster(instance, by_text[t]) for t in whole if t in wiped}
+            came_later = _versions_of(connection, self._without_version())
+        for text in (text for text in whole if text in wiped):
+            # Of what was before the wiping, Dagster tells nothing; tags may still be to come.
+            late = {p: latest for p, latest in found.get(text, {}).items() if latest[0] is None}
+            found[text] = {**late, **_by_dagster(instance, by_text[text])}
         # From here on nothing fails: an object half up to date would stay so.
+        for asset in self._assets.values():
+            self._take_later(asset, came_later)
         for text in whole:
-            self._replace(by_text[text], found_of_wiped.get(text) or found.get(text, {}))
+            self._replace(by_text[text], found.get(text, {}), {})
         for text in more:
-            known = self._assets[by_text[text]].versions
-            self._replace(by_text[text], {**known, **found_since[text]})
+            asset = self._assets[by_text[text]]
+            self._replace(by_text[text], found_since[text], asset.versions, asset.without)
         for text, key in by_text.items():
             asset = self._assets[key]
             asset.count, asset.wiped_at = counts.get(text, (0, 0))[1], wiped.get(text)
@@ -123,11 +136,38 @@ class DataVersions:
         asset = self._assets.get(key)
         return asset is None or (asset.count, asset.wiped_at) != (count, wiped_at)
 
-    def _replace(self, key: dg.AssetKey, versions: Mapping[str, str | None]) -> None:
+    def _replace(
+        self,
+        key: dg.AssetKey,
+        latest: Mapping[str, _Latest],
+        versions: Mapping[str, str],
+        without: Mapping[str, int] | None = None,
+    ) -> None:
+        """Take over the latest materializations of some partitions; others stay as they were."""
         asset = self._assets.setdefault(key, _Asset())
+        asset.versions = {**versions, **{p: v for p, (v, _) in latest.items() if v is not None}}
+        asset.without = {p: n for p, n in (without or {}).items() if p not in latest}
+        for partition, (version, number) in latest.items():
+            if version is None:
+                asset.versions.pop(partition, None)
+                if number is not None:
+                    asset.without[partition] = number
+        self._mark_changed(asset)
+
+    def _mark_changed(self, asset: _Asset) -> None:
         self._revision += 1
         asset.revision = self._revision
-        asset.versions = {p: version for p, version in versions.items() if version is not None}
+
+    def _without_version(self) -> list[int]:
+        return [number for asset in self._assets.values() for number in asset.without.values()]
+
+    def _take_later(self, asset: _Asset, versions: Mapping[int, str]) -> None:
+        """Take over the versions of events that were committed before their tags."""
+        late = {p: versions[number] for p, number in asset.without.items() if number in versions}
+        if late:
+            asset.versions = {**asset.versions, **late}
+            asset.without = {p: n for p, n in asset.without.items() if p not in late}
+            self._mark_changed(asset)
 
     def agreed(self, keys: Sequence[dg.AssetKey]) -> Mapping[date, str]:
         """Return the data version of each date for which all of these assets have the same.
@@ -161,12 +201,12 @@ def _as_date(partition: str) -> date | None:
         return None
 
 
-def _by_dagster(instance: DagsterInstance, key: dg.AssetKey) -> dict[str, str | None]:
+def _by_dagster(instance: DagsterInstance, key: dg.AssetKey) -> dict[str, _Latest]:
     """Return the versions of one asset as Dagster's staleness calculation reads them."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
         key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
     )
-    return {partition: found[DATA_VERSION_TAG] for partition, found in tags.items()}
+    return {partition: (found[DATA_VERSION_TAG], None) for partition, found in tags.items()}
 
 
 def _identity(connection: Any, event: int) -> Any:
@@ -210,18 +250,30 @@ def _counts(
 
 def _latest_versions(
     connection: Any, keys: Sequence[str], after: int, last: int
-) -> dict[str, dict[str, str | None]]:
-    """Return the version of the latest materialization, by asset and partition.
+) -> dict[str, dict[str, _Latest]]:
+    """Return version and number of the latest materialization, by asset and partition.
 
-    None for a materialization without one: somebody has reported it by hand.
+    The version is None when somebody has reported it by hand, or its tags are still to be committed.
     """
-    found: dict[str, dict[str, str | None]] = {}
+    found: dict[str, dict[str, _Latest]] = {}
     for start in range(0, len(keys), ASSETS_PER_QUERY):
         some = keys[start : start + ASSETS_PER_QUERY]
-        for key, partition, version in connection.execute(_latest_query(some, after, last)):
+        for key, partition, event, version in connection.execute(_latest_query(some, after, last)):
             # Interned, because the assets of a config have dates and versions in common.
-            shared = version and sys.intern(version)
-            found.setdefault(sys.intern(key), {})[sys.intern(partition)] = shared
+            latest = (version and sys.intern(version), None if version else event)
+            found.setdefault(sys.intern(key), {})[sys.intern(partition)] = latest
+    return found
+
+
+def _versions_of(connection: Any, events: Sequence[int]) -> dict[int, str]:
+    """Return the versions of materializations that have one, by their numbers."""
+    found: dict[int, str] = {}
+    for start in range(0, len(events), EVENTS_PER_QUERY):
+        query = db.select(_TAG.event_id, _TAG.value).where(
+            _TAG.event_id.in_(events[start : start + EVENTS_PER_QUERY]),
+            _TAG.key == DATA_VERSION_TAG,
+        )
+        found |= {row.event_id: row.value for row in connection.execute(query)}
     return found
 
 
@@ -233,6 +285,6 @@ def _latest_query(keys: Sequence[str], after: int, last: int) -> Any:
         .subquery()
     )
     its_version = db.and_(_TAG.event_id == latest.c.id, _TAG.key == DATA_VERSION_TAG)
-    return db.select(latest.c.asset_key, latest.c.partition, _TAG.value).select_from(
+    return db.select(latest.c.asset_key, latest.c.partition, latest.c.id, _TAG.value).select_from(
         latest.outerjoin(AssetEventTagsTable, its_version)
     )

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun
 from dagster._core.events import StepMaterializationData
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 
 from autoflow_dagster.data_versions import DATA_VERSION_TAG, DataVersions
 from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
@@ -21,6 +21,7 @@ FIRST, SECOND = dg.AssetKey(["flows", "first"]), dg.AssetKey(["flows", "second"]
 OTHER = dg.AssetKey(["other"])
 KEYS = [FIRST, SECOND, OTHER]
 EVENTS = SqlEventLogStorageTable
+TAGS = AssetEventTagsTable
 DAY, NEXT_DAY = date(2016, 1, 1), date(2016, 1, 2)
 
 
@@ -159,6 +160,31 @@ def test_an_event_that_is_committed_late_is_not_missed(memory: DagsterInstance) 
         connection.execute(EVENTS.insert().values(**late._mapping))
     versions.refresh(memory, KEYS)
     assert versions.agreed([FIRST]) == {DAY: "NEW"}
+
+
+def test_a_version_that_is_committed_after_its_event_is_not_missed(
+    memory: DagsterInstance,
+) -> None:
+    """Dagster commits a materialization first and its tags then; a read may come in between."""
+    versions = DataVersions()
+    report(memory, FIRST, "OLD")
+    report(memory, FIRST, None, str(NEXT_DAY))
+    versions.refresh(memory, KEYS)
+    assert versions.agreed([FIRST]) == {DAY: "OLD"}
+    report(memory, FIRST, "NEW")
+    with _events(memory) as connection:
+        [late] = connection.execute(TAGS.select().where(TAGS.c.value == "NEW")).fetchall()
+        connection.execute(TAGS.delete().where(TAGS.c.value == "NEW"))
+    for _ in range(2):
+        versions.refresh(memory, KEYS)
+        assert versions.agreed([FIRST]) == {}
+    with _events(memory) as connection:
+        connection.execute(TAGS.insert().values(**late._mapping))
+    versions.refresh(memory, KEYS)
+    assert versions.agreed([FIRST]) == {DAY: "NEW"}
+    report(memory, FIRST, "THERE", str(NEXT_DAY))
+    versions.refresh(memory, KEYS)
+    assert versions.agreed([FIRST]) == {DAY: "NEW", NEXT_DAY: "THERE"}
 
 
 def test_an_event_number_that_is_given_again_is_noticed(memory: DagsterInstance) -> None:
