@@ -3,6 +3,8 @@
 # `make image-check` executes these steps in a bare Debian root.
 
 FROM debian:trixie-slim AS build
+# Debian's release is pinned and its packages are not: their security updates are wanted.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 python3-pip python3-venv
 WORKDIR /src
@@ -15,6 +17,7 @@ RUN python3 -m venv --without-pip /opt/autoflow \
     && (/opt/autoflow/bin/python -m compileall -q -j 0 /opt/autoflow/lib || true)
 
 FROM debian:trixie-slim
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 tini ca-certificates \
     && rm -rf /var/lib/apt/lists/*

@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 # compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo dev test test-slow test-fast check format bench bench-sensor browser postgres system-packages image-check clean
+.PHONY: help setup demo dev test test-slow test-fast check format bench bench-sensor browser postgres nginx r-kernel system-packages image-check clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -60,10 +60,17 @@ browser:  ## Install the browser for the browser tests (Debian; root or sudo).
 postgres:  ## Install PostgreSQL for the PostgreSQL tests (Debian; root or sudo).
 	@sh scripts/install_system_packages.sh postgresql
 
-system-packages:  ## Install every system package that some tests need.
-	@sh scripts/install_system_packages.sh chromium postgresql
+nginx:  ## Install nginx for the test of the reverse proxy (Debian; root or sudo).
+	@sh scripts/install_system_packages.sh nginx-light
 
-image-check: setup  ## Execute the Dockerfile in a bare Debian root (root; debootstrap), run the example in it.
+r-kernel:  ## Install R and its Jupyter kernel for notebooks in R (Debian; root or sudo).
+	@sh scripts/install_system_packages.sh r-cran-irkernel
+
+system-packages:  ## Install every system package that some tests need.
+	@sh scripts/install_system_packages.sh chromium postgresql nginx-light r-cran-irkernel
+
+image-check: setup  ## Execute the Dockerfile in bare Debian roots, run the example in the result (Debian; root).
+	@sh scripts/install_system_packages.sh debootstrap
 	@$(BIN)/python scripts/image_check.py
 
 clean:  ## Remove what the other targets made, outputs included.

@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 
 from autoflow_dagster.cdr_assets import cdr_asset_key, cdr_types_of
+from autoflow_dagster.dagstermill_resources import FLOWAPI_RESOURCE, flowapi_resource
 from autoflow_dagster.job_spec import JobSpec
 from autoflow_dagster.launch_config import parameters_schema
 from autoflow_dagster.ledger import notebook_asset_key, report_asset_key
-from autoflow_dagster.notebook_facts import facts_or_none
+from autoflow_dagster.notebook_facts import NotebookFacts, facts_or_none
 from autoflow_dagster.notebook_op import materialize_notebook
 from autoflow_dagster.report_op import materialize_report
 from autoflow_dagster.workflows import Notebook, ReportFormat
@@ -29,9 +30,11 @@ def build_assets(spec: JobSpec) -> list[dg.AssetsDefinition]:
 
 def _build_notebook_asset(spec: JobSpec, notebook: Notebook) -> dg.AssetsDefinition:
     source = spec.settings.inputs_dir / notebook.filename
+    facts = facts_or_none(source)
     upstream = [
         notebook_asset_key(spec.name, key) for key in spec.workflow.upstream_of(notebook.key)
     ]
+    resources = {FLOWAPI_RESOURCE: flowapi_resource} if _gets_context(notebook, facts) else {}
 
     @_asset(
         spec,
@@ -40,12 +43,20 @@ def _build_notebook_asset(spec: JobSpec, notebook: Notebook) -> dg.AssetsDefinit
         kinds={"jupyter"},
         op_tags={"notebook_path": str(source), "kind": "ipynb"},
         metadata={"notebook file": notebook.filename},
-        description=_description(spec, notebook),
+        description=_description(notebook, facts),
+        required_resource_keys=set(resources),
     )
     def executed_notebook(context: dg.AssetExecutionContext) -> Any:
         return materialize_notebook(context, spec, notebook)
 
-    return executed_notebook
+    [asset] = dg.with_resources([executed_notebook], resources)
+    return asset
+
+
+def _gets_context(notebook: Notebook, facts: NotebookFacts | None) -> bool:
+    """Return whether `dagstermill.get_context` gives the notebook the context of its run."""
+    imports = facts is not None and facts.imports_dagstermill
+    return notebook.engine == "dagstermill" or (notebook.engine is None and imports)
 
 
 def _build_report_asset(
@@ -66,9 +77,8 @@ def _build_report_asset(
     return report
 
 
-def _description(spec: JobSpec, notebook: Notebook) -> str:
+def _description(notebook: Notebook, facts: NotebookFacts | None) -> str:
     """Return the description that the file gives, else the notebook's first heading."""
-    facts = facts_or_none(spec.settings.inputs_dir / notebook.filename)
     text = notebook.description or (facts.heading if facts else None)
     made = f"Executed notebook `{notebook.filename}`."
     return f"{text}\n\n{made}" if text else made

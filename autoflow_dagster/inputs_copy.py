@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoflow_dagster.errors import SettingsError
+from autoflow_dagster.outputs import written_whole
 from autoflow_dagster.parser import load_workflows
 from autoflow_dagster.settings import Settings
 
@@ -24,6 +25,7 @@ COPIES_VARIABLE = "AUTOFLOW_INPUTS_COPIES"
 """Variable by which the processes of the service learn the directory of the copies."""
 
 CURRENT = "current"
+PROBLEM = "problem.txt"
 KEPT_COPIES = 5
 """Older ones are removed; a run that has been going on through so many edits may miss its files."""
 
@@ -49,6 +51,21 @@ def over_copy(settings: Settings) -> Settings:
         inputs_dir=(Path(directory) / CURRENT).resolve(),
         working_dir=settings.inputs_dir,
     )
+
+
+def inputs_problem(settings: Settings) -> str:
+    """Return why the last edit of the inputs is not in effect.
+
+    Empty when it is, and when nobody watches the inputs. For the service's other processes, which
+    only know the copy that is in effect.
+    """
+    directory = settings.environ.get(COPIES_VARIABLE)
+    if not directory:
+        return ""
+    try:
+        return (Path(directory) / PROBLEM).read_text("utf-8")
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -105,8 +122,19 @@ class InputsCopies:
             shutil.rmtree(temporary, ignore_errors=True)
         return copy
 
+    def tell(self, problem: str) -> None:
+        """Let other processes know why the last edit is not in effect; empty when it is."""
+        path = self.directory / PROBLEM
+        with contextlib.suppress(OSError):  # the log and /readyz tell it, too
+            if problem:
+                with written_whole(path) as temporary:
+                    temporary.write_text(problem, "utf-8")
+            else:
+                path.unlink(missing_ok=True)
+
     def use(self, copy: Path) -> None:
         """Make a copy the present one, and remove old ones."""
+        self.tell("")
         link = self.directory / f".{CURRENT}-{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(copy.name)

@@ -79,6 +79,7 @@ class InputsWatch:
                 logger.info("The inputs have been edited: the new definitions are in effect.")
             elif self.problem:
                 logger.info("The inputs are valid again, as they were before.")
+            self.copies.tell("")
             self.problem = ""
         except AutoflowError as error:
             self._complain(str(error))
@@ -100,4 +101,5 @@ class InputsWatch:
         if problem != self.problem:
             logger.error("The inputs have been edited, but not to the good:\n%s", problem)
             logger.error("The last good definitions stay in effect until they are mended.")
+        self.copies.tell(problem)
         self.problem = problem

@@ -69,8 +69,12 @@ def small_picture(encoded: str) -> bytes | None:
 
 
 def _png(image: Any) -> bytes:
+    from PIL.Image import Quantize
+
     buffer = io.BytesIO()
-    image.convert("RGB").quantize(_COLOURS).save(buffer, format="PNG", optimize=True)
+    # Pillow's default turns the few bright points of a plot grey.
+    few_colours = image.convert("RGB").quantize(_COLOURS, method=Quantize.MAXCOVERAGE)
+    few_colours.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

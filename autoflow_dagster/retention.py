@@ -11,7 +11,8 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from autoflow_dagster.ledger import PARTITION_TAG, PATH_METADATA, UNSUCCESSFUL, 
 from autoflow_dagster.naming import TAG_CONFIG, TAG_PARAMETERS_HASH
 from autoflow_dagster.workflows import WorkflowConfig
 
-FINISHED = (DagsterRunStatus.SUCCESS, *UNSUCCESSFUL)
+FINISHED = [DagsterRunStatus.SUCCESS, *UNSUCCESSFUL]
 RUNS_PER_QUERY = 100
 RECORDS_PER_QUERY = 1000
 KEPT_FROM_RUN_METADATA = "kept from run"
@@ -38,7 +39,7 @@ _OUTPUT_NAME = re.compile(
 
 
 def old_runs(
-    instance: DagsterInstance, configs: Sequence[WorkflowConfig], before: datetime
+    instance: DagsterInstance, configs: Sequence[WorkflowConfig], keep: timedelta | int
 ) -> Iterator[dg.RunRecord]:
     """Yield finished runs that may be deleted, oldest first.
 
@@ -47,24 +48,34 @@ def old_runs(
 
     Parameters
     ----------
-    before : datetime
-        Runs that ended at this time or later stay.
+    keep : timedelta or int
+        How long ago the youngest of them ended, or how many finished runs come after the last of
+        them.
     """
     done = {name: history.done for name, history in read_histories(instance, configs).items()}
+    records = _older(instance, keep) if isinstance(keep, timedelta) else _excess(instance, keep)
+    return (record for record in records if not _is_attempt(record, done))
+
+
+def _older(instance: DagsterInstance, keep: timedelta) -> Iterator[dg.RunRecord]:
+    before = datetime.now(UTC) - keep
+    for record in _finished(instance, RunsFilter(statuses=FINISHED, created_before=before)):
+        if record.end_time is None or record.end_time < before.timestamp():
+            yield record
+
+
+def _excess(instance: DagsterInstance, keep: int) -> Iterator[dg.RunRecord]:
+    wanted = RunsFilter(statuses=FINISHED)
+    return islice(_finished(instance, wanted), max(0, instance.get_runs_count(wanted) - keep))
+
+
+def _finished(instance: DagsterInstance, wanted: RunsFilter) -> Iterator[dg.RunRecord]:
+    """Yield runs in the order in which they were made; those of a portion must stay till its end."""
     cursor = None
     while records := instance.get_run_records(
-        RunsFilter(statuses=list(FINISHED), created_before=before),
-        limit=RUNS_PER_QUERY,
-        cursor=cursor,
-        order_by="id",
-        ascending=True,
+        wanted, limit=RUNS_PER_QUERY, cursor=cursor, order_by="id", ascending=True
     ):
-        for record in records:
-            ended_at = record.end_time
-            if (ended_at is None or ended_at < before.timestamp()) and not _is_attempt(
-                record, done
-            ):
-                yield record
+        yield from records
         cursor = records[-1].dagster_run.run_id
 
 

@@ -3,16 +3,17 @@
 # No postponed annotations here: Dagster reads the type of `context` from the function itself.
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from autoflow_dagster import retention
+from autoflow_dagster.parser.job_checks import RETENTION_JOB, RETENTION_OP
 from autoflow_dagster.settings import Settings
+from autoflow_dagster.site import SiteOptions, delete_outputs
 from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
-JOB_NAME = "autoflow_retention"
+JOB_NAME = RETENTION_JOB
 DAILY = "30 3 * * *"
 SHOWN = 20
 """Lines in the log for what is deleted; the rest is counted."""
@@ -24,7 +25,7 @@ def build_retention(
     """Return the job, and its schedule when the settings say that anything is ever deleted."""
 
     @dg.op(
-        name="delete_what_is_old",
+        name=RETENTION_OP,
         description=_description(settings),
         config_schema={
             "dry_run": dg.Field(
@@ -60,14 +61,20 @@ def build_retention(
 
 
 def _description(settings: Settings) -> str:
-    def age(setting: Any) -> str:
-        return f"older than {setting.days} days" if setting is not None else "never (not set)"
-
     return (
-        f"Deletes runs {age(settings.keep_runs)} (`AUTOFLOW_KEEP_RUNS`) and superseded notebooks "
-        f"and reports {age(settings.keep_outputs)} (`AUTOFLOW_KEEP_OUTPUTS`). With `dry_run: true` "
-        "in its config it only says what it would delete."
+        f"Deletes runs {_kept(settings.keep_runs)} (`AUTOFLOW_KEEP_RUNS`) and superseded notebooks "
+        f"and reports {_kept(settings.keep_outputs)} (`AUTOFLOW_KEEP_OUTPUTS`). With `dry_run: "
+        "true` in its config it only says what it would delete."
     )
+
+
+def _kept(setting: timedelta | int | None) -> str:
+    """Return after "runs" or "files" which of them go."""
+    if setting is None:
+        return "never (not set)"
+    if isinstance(setting, timedelta):
+        return f"older than {setting.days} days"
+    return f"before the newest {setting}"
 
 
 def _delete_runs(
@@ -79,10 +86,9 @@ def _delete_runs(
     if settings.keep_runs is None:
         context.log.info("AUTOFLOW_KEEP_RUNS is not set: no runs are deleted.")
         return
-    before = datetime.now(UTC) - settings.keep_runs
     deleted = kept = 0
     # All of them first: the list is read in portions, by a run that must still be there.
-    for record in list(retention.old_runs(context.instance, configs, before)):
+    for record in list(retention.old_runs(context.instance, configs, settings.keep_runs)):
         run = record.dagster_run
         deleted += 1
         if deleted <= SHOWN:
@@ -91,7 +97,7 @@ def _delete_runs(
         if not is_dry:
             kept += retention.delete_run(context.instance, run.run_id)
     verb = "would be deleted" if is_dry else f"were deleted; {kept} entries of the ledger were kept"
-    context.log.info(f"{deleted} runs that ended before {before:%Y-%m-%d %H:%M} UTC {verb}.")
+    context.log.info(f"{deleted} runs {_kept(settings.keep_runs)} {verb}.")
 
 
 def _delete_outputs(context: dg.OpExecutionContext, settings: Settings, is_dry: bool) -> None:
@@ -100,12 +106,12 @@ def _delete_outputs(context: dg.OpExecutionContext, settings: Settings, is_dry: 
         return
     before = datetime.now(UTC) - settings.keep_outputs
     old = retention.old_outputs(context.instance, settings.outputs_dir, before)
-    size = 0
-    for number, path in enumerate(old):
-        if number < SHOWN:
-            context.log.info(f"file {path.relative_to(settings.outputs_dir)}")
-        size += path.stat().st_size
-        if not is_dry:
-            path.unlink(missing_ok=True)
+    names = [str(path.relative_to(settings.outputs_dir)) for path in old]
+    for name in names[:SHOWN]:
+        context.log.info(f"file {name}")
+    size = sum(path.stat().st_size for path in old)
+    if not is_dry:
+        options = SiteOptions(base_url=settings.reports_url or "")
+        delete_outputs(settings.outputs_dir, names, options)
     verb = "would be deleted" if is_dry else "were deleted"
     context.log.info(f"{len(old)} files of {size / 1e6:.1f} MB {verb}.")

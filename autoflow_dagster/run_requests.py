@@ -19,11 +19,11 @@ from autoflow_dagster.ledger import (
     report_asset_keys,
 )
 from autoflow_dagster.naming import TAG_ATTEMPT, run_key
+from autoflow_dagster.partition_keys import add_partition_keys
 from autoflow_dagster.planning import ConfigPlan, PlannedDate
 from autoflow_dagster.run_values import TAG_MISSING_DATES
 from autoflow_dagster.workflows import WorkflowConfig
 
-PARTITIONS_PER_QUERY = 500
 PARTITION_SET_TAG = "dagster/partition_set"
 
 
@@ -42,11 +42,7 @@ def add_partitions(
     """
     satisfied = DateSet(plan.satisfied)
     if satisfied != known:
-        name = plan.config.name
-        there = set(instance.get_dynamic_partitions(name))
-        new = [key for day in satisfied if (key := day.isoformat()) not in there]
-        for start in range(0, len(new), PARTITIONS_PER_QUERY):
-            instance.add_dynamic_partitions(name, new[start : start + PARTITIONS_PER_QUERY])
+        add_partition_keys(instance, plan.config.name, [day.isoformat() for day in satisfied])
     return satisfied
 
 
@@ -70,7 +66,7 @@ def build_run_requests(
         return []
     # Somebody may have deleted one since it was added.
     keys = [planned.reference_date.isoformat() for planned in dates]
-    instance.add_dynamic_partitions(plan.config.name, keys)
+    add_partition_keys(instance, plan.config.name, keys)
     requests = []
     for planned in dates:
         number = attempts.get((plan.config.name, planned.parameters_hash or ""), 0) + 1

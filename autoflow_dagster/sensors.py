@@ -18,6 +18,7 @@ from autoflow_dagster.data_versions import DataVersions
 from autoflow_dagster.date_set import DateSet
 from autoflow_dagster.errors import AutoflowError, FlowapiPermanentError
 from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
+from autoflow_dagster.inputs_copy import inputs_problem
 from autoflow_dagster.ledger import last_attempts, queued_runs, read_histories
 from autoflow_dagster.planning import (
     ConfigPlan,
@@ -125,7 +126,8 @@ class _Tick:
 
     def _skip(self, text: str) -> dg.SensorResult:
         reason = f"{text} {self._next_check_text(self.cursor)}".strip()
-        return dg.SensorResult(skip_reason=reason, cursor=self.cursor.to_json())
+        lines = [*self._inputs_lines(), reason]
+        return dg.SensorResult(skip_reason="\n".join(lines), cursor=self.cursor.to_json())
 
     def _next_check_text(self, cursor: CheckCursor) -> str:
         following = check_schedule.next_check(
@@ -290,7 +292,7 @@ class _Tick:
     def _lines(
         self, plans: Sequence[ConfigPlan], requested: Sequence[int], cursor: CheckCursor
     ) -> list[str]:
-        lines = self._token_warnings()
+        lines = [*self._inputs_lines(), *self._token_warnings()]
         for plan, number in zip(plans, requested, strict=True):
             lines += config_lines(plan, number)
         lines += self._trouble_lines()
@@ -310,6 +312,14 @@ class _Tick:
             )
             for name, error in self.troubles.items()
         ]
+
+    def _inputs_lines(self) -> list[str]:
+        """Return what is wrong with inputs that have been edited and are not in effect."""
+        problem = inputs_problem(self.settings)
+        if not problem:
+            return []
+        text = f"The inputs have been edited and are wrong; the last good ones are in effect. {problem}"
+        return [redact(text, self.settings.secret_values())]
 
     def _token_warnings(self) -> list[str]:
         token = self.settings.secret(FLOWAPI_TOKEN)

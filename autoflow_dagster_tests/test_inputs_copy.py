@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance
 
 from autoflow_dagster.errors import AutoflowError, WorkflowsFileError
 from autoflow_dagster.inputs_copy import (
@@ -12,11 +13,14 @@ from autoflow_dagster.inputs_copy import (
     KEPT_COPIES,
     LARGEST_BYTES,
     InputsCopies,
+    inputs_problem,
     over_copy,
 )
 from autoflow_dagster.inputs_watch import InputsWatch
 from autoflow_dagster.settings import Settings
 from autoflow_dagster_tests.conftest import write_notebook
+from autoflow_dagster_tests.deployments import DatesServer, day
+from autoflow_dagster_tests.ticks import Ticks
 
 WORKFLOWS = """\
 workflows:
@@ -122,6 +126,44 @@ def test_a_good_edit_is_loaded_and_a_bad_one_is_not(copies: InputsCopies) -> Non
     watch.look(copies.signature())
     assert watch.problem == ""
     assert loaded == [copies.current] != [good]
+
+
+def test_other_processes_know_what_is_wrong(copies: InputsCopies) -> None:
+    """As long as it is: not after it was mended, nor after a start with good inputs."""
+    copies.use(copies.take())
+    settings = Settings.from_environ({COPIES_VARIABLE: str(copies.directory)})
+    watch = InputsWatch(copies, lambda: None)
+    assert (inputs_problem(settings), inputs_problem(Settings())) == ("", "")
+    edit(copies, "workflows: 5")
+    watch.look(copies.signature())
+    assert inputs_problem(settings) == watch.problem != ""
+    (copies.inputs_dir / "workflows.yml").write_text(WORKFLOWS)
+    watch.look(copies.signature())
+    assert inputs_problem(settings) == ""
+    copies.tell("of an earlier service")
+    copies.use(copies.take())
+    assert inputs_problem(settings) == ""
+
+
+@pytest.mark.integration
+def test_the_sensor_s_ticks_tell_what_is_wrong(copies: InputsCopies, tmp_path: Path) -> None:
+    """In the UI: with requests in the tick's log, without in its text; never a token."""
+    token = "DUMMY.TOKEN.OF_A_TEST"
+    problem = f'workflows.yml:5: "{token}" is no schedule.'
+    directory = {COPIES_VARIABLE: str(copies.directory)}
+    (tmp_path / "ticks").mkdir()
+    with DatesServer({"calls": [day(0)]}) as flowapi, DagsterInstance.ephemeral() as instance:
+        ticks = Ticks(tmp_path / "ticks", instance, flowapi.url, token=token, **directory)
+        copies.tell(problem)
+        assert ticks.check().run_requests
+        shown = "the last good ones are in effect. workflows.yml:5"
+        assert shown in (text := ticks.text)
+        quiet = ticks.tick().skip_message
+        assert shown in quiet
+        assert "Next check" in quiet
+        assert token not in text + quiet
+        copies.tell("")
+        assert "in effect" not in ticks.tick().skip_message
 
 
 def test_definitions_that_cannot_be_loaded_are_taken_back(copies: InputsCopies) -> None:

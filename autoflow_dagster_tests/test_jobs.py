@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from autoflow_dagster.build import build_defs
 from autoflow_dagster.ledger import (
     NO_DATA_METADATA,
-    latest_output,
     notebook_asset_key,
-    read_histories,
     report_asset_key,
 )
-from autoflow_dagster.parser import load_workflows
-from autoflow_dagster.settings import Settings
-from autoflow_dagster.workflows import WorkflowDefinitions
 from autoflow_dagster_tests.conftest import names_in, write_notebook
+from autoflow_dagster_tests.one_process import TOKEN, Place
 
 pytestmark = pytest.mark.integration
 
@@ -48,54 +41,12 @@ available_dates_sensor:
 """
 
 
-class Place:
-    """An inputs directory, its definitions and an instance."""
-
-    def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
-        self.inputs = root / "inputs"
-        self.inputs.mkdir()
-        (self.inputs / "workflows.yml").write_text(WORKFLOWS)
-        self.instance = instance
-        self.settings = Settings.from_environ(
-            {
-                **os.environ,
-                "AUTOFLOW_INPUTS_DIR": str(self.inputs),
-                "AUTOFLOW_OUTPUTS_DIR": str(root / "outputs"),
-                "FLOWAPI_URL": "http://127.0.0.1:9",
-                "FLOWAPI_TOKEN": "the-secret-token",
-            }
-        )
-
-    def definitions(self) -> WorkflowDefinitions:
-        """Return what the inputs directory defines."""
-        return load_workflows(self.inputs)
-
-    def run(self, **options: bool) -> dg.ExecuteInProcessResult:
-        """Run the job for the day."""
-        repository = build_defs(self.definitions(), self.settings).get_repository_def()
-        self.instance.add_dynamic_partitions("flow", [DAY])
-        return repository.get_job("flow").execute_in_process(
-            instance=self.instance, partition_key=DAY, raise_on_error=False, **options
-        )
-
-    def is_done(self) -> bool:
-        """Return whether the ledger says that the day is done."""
-        [config] = self.definitions().configs
-        return date.fromisoformat(DAY) in read_histories(self.instance, [config])["flow"].done
-
-    def notebook(self, name: str = "first") -> dict[str, object]:
-        """Return the executed notebook of that name."""
-        [path] = (self.settings.notebooks_dir).glob(f"{name}__*.ipynb")
-        content: dict[str, object] = json.loads(path.read_text())
-        return content
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """An instance in a temporary directory."""
     (tmp_path / "home").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
-        yield Place(tmp_path, instance)
+        yield Place(tmp_path, instance, WORKFLOWS)
 
 
 def _second(place: Place) -> None:
@@ -114,19 +65,18 @@ def test_a_notebook_without_data_ends_the_date_as_done_without_reports(place: Pl
         parameters="reference_date = ''\nunit = ''",
     )
     _second(place)
-    assert place.run().success
-    assert place.is_done()
+    assert place.run(DAY).success
+    assert place.is_done(DAY)
     for key in (
         notebook_asset_key("flow", "first"),
         notebook_asset_key("flow", "second"),
         report_asset_key("flow", "second", "html"),
     ):
-        found = latest_output(place.instance, key, DAY, place.settings.outputs_dir)
-        assert found is not None
+        found = place.output(key, DAY)
         assert found.metadata[NO_DATA_METADATA] == f"no calls on {DAY}"
     assert len(names_in(place.settings.notebooks_dir)) == 1
     assert not names_in(place.settings.reports_dir)
-    assert "papermill-error-cell-tag" not in json.dumps(place.notebook())
+    assert "papermill-error-cell-tag" not in json.dumps(place.notebook("first"))
 
 
 def test_the_scrap_of_no_data_does_the_same_from_any_language(place: Place) -> None:
@@ -137,10 +87,9 @@ def test_the_scrap_of_no_data_does_the_same_from_any_language(place: Place) -> N
         parameters="reference_date = ''\nunit = ''",
     )
     _second(place)
-    assert place.run().success
+    assert place.run(DAY).success
     key = report_asset_key("flow", "second", "html")
-    found = latest_output(place.instance, key, DAY, place.settings.outputs_dir)
-    assert found is not None
+    found = place.output(key, DAY)
     assert found.no_data == "nothing today"
 
 
@@ -158,23 +107,20 @@ def test_a_dagstermill_notebook_and_a_plain_one_run_in_one_process(place: Place)
         "reference_date = ''\nunit = ''\ndefault = 'kept'",
     )
     _second(place)
-    result = place.run()
+    result = place.run(DAY)
     assert result.success
     events = [event.event_type_value for event in result.all_events]
     assert events.count("ASSET_MATERIALIZATION") == 4
     assert "STEP_EXPECTATION_RESULT" in events
-    logged = [entry.user_message for entry in place.instance.all_logs(result.run_id)]
-    assert f"hello from {DAY}" in logged
+    assert f"hello from {DAY}" in place.logged(result)
 
-    first = notebook_asset_key("flow", "first")
-    found = latest_output(place.instance, first, DAY, place.settings.outputs_dir)
-    assert found is not None
+    found = place.output(notebook_asset_key("flow", "first"), DAY)
     assert found.metadata["scrap: n"] == [DAY, "admin3", "kept", result.run_id, DAY]
-    assert place.is_done()
+    assert place.is_done(DAY)
 
-    text = json.dumps(place.notebook())
+    text = json.dumps(place.notebook("first"))
     assert "default = 'kept'" in text
-    for leak in ("__dm_", "instance_ref", "event-", "DEBUG", "BetaWarning", "the-secret-token"):
+    for leak in ("__dm_", "instance_ref", "event-", "DEBUG", "BetaWarning", TOKEN):
         assert leak not in text
 
 
@@ -187,14 +133,40 @@ def test_a_failure_yielded_with_dagstermill_fails_the_run(place: Place) -> None:
         parameters="reference_date = ''\nunit = ''",
     )
     _second(place)
-    result = place.run()
+    result = place.run(DAY)
     assert not result.success
     [failed] = [event for event in result.all_events if event.is_step_failure]
     assert failed.step_failure_data.user_failure_data is not None
     assert failed.step_failure_data.user_failure_data.description == "the counts do not add up"
     assert not names_in(place.settings.notebooks_dir)
     assert len(names_in(place.settings.failed_notebooks_dir)) == 1
-    assert not place.is_done()
+    assert not place.is_done(DAY)
+
+
+def test_a_retry_requested_with_dagstermill_runs_the_notebook_again(place: Place) -> None:
+    """At once, in the same run; the first execution is kept apart from good ones."""
+    write_notebook(
+        place.inputs / "first.ipynb",
+        "import dagster, dagstermill, pathlib\n"
+        f"been_here = pathlib.Path({str(place.inputs / 'been here')!r})\n"
+        "if not been_here.exists():\n"
+        "    been_here.touch()\n"
+        "    dagstermill.yield_event(dagster.RetryRequested(max_retries=1))",
+        "import scrapbook as sb\n"
+        "context = dagstermill.get_context()\n"
+        "flowapi = context.resources.flowapi\n"
+        "sb.glue('n', [context.op_config, flowapi.url])",
+        parameters="reference_date = ''\nunit = ''",
+    )
+    _second(place)
+    result = place.run(DAY)
+    assert result.success
+    events = [event.event_type_value for event in result.all_events]
+    assert events.count("STEP_RESTARTED") == 1
+    found = place.output(notebook_asset_key("flow", "first"), DAY)
+    assert found.metadata["scrap: n"] == [None, "http://127.0.0.1:9"]
+    assert len(names_in(place.settings.failed_notebooks_dir)) == 1
+    assert len(names_in(place.settings.notebooks_dir, "first__*")) == 1
 
 
 def test_a_notebook_that_fails_names_notebook_cell_date_and_error(place: Place) -> None:
@@ -205,7 +177,7 @@ def test_a_notebook_that_fails_names_notebook_cell_date_and_error(place: Place) 
         parameters="reference_date = ''\nunit = ''",
     )
     _second(place)
-    result = place.run()
+    result = place.run(DAY)
     [failed] = [event for event in result.all_events if event.is_step_failure]
     data = failed.step_failure_data.user_failure_data
     assert data is not None

@@ -31,9 +31,9 @@ BANDS: Mapping[str, str] = {
         start_checks versions warm
     """,
     "Dagster": """
-        assets backfills build cdr_assets code_location history_import launch_guard retention retention_job dagstermill_notebooks data_versions health
+        assets backfills build cdr_assets code_location history_import launch_guard retention retention_job dagstermill_notebooks dagstermill_resources data_versions health
         inputs_watch job_spec jobs launch_config ledger materialization notebook_op once progress
-        report_op run_ends run_requests run_values scrap_metadata sensors service_checks
+        partition_keys report_op run_ends run_requests run_values scrap_metadata sensors service_checks
         site_in_background site_sensor storage warm.run_launcher
     """,
     "entry points": "__main__ cli definitions",

@@ -12,18 +12,21 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from autoflow_dagster.build import build_defs
+from autoflow_dagster.instance_home import prepare_home
 from autoflow_dagster.ledger import latest_output, notebook_asset_key, read_histories
 from autoflow_dagster.materialization import materialized
 from autoflow_dagster.naming import TAG_CONFIG, TAG_PARAMETERS_HASH
 from autoflow_dagster.retention import KEPT_FROM_RUN_METADATA, delete_run, old_outputs, old_runs
 from autoflow_dagster.retention_job import JOB_NAME
 from autoflow_dagster.settings import Settings
+from autoflow_dagster.site import DateRecord, Document, SiteState, links, record_run
 from autoflow_dagster.workflows import (
     Notebook,
     Workflow,
     WorkflowConfig,
     WorkflowDefinitions,
 )
+from autoflow_dagster_tests.site_samples import notebook_text
 
 DAY, NEXT_DAY = date(2016, 1, 1), date(2016, 1, 2)
 OLD_HASH, NEW_HASH = "a" * 32, "b" * 32
@@ -72,16 +75,16 @@ def run(
     return result.run_id
 
 
-def old_ids(instance: DagsterInstance, before: datetime = LATER) -> list[str]:
-    """Return the ids of runs that may be deleted."""
-    return [record.dagster_run.run_id for record in old_runs(instance, [CONFIG], before)]
+def old_ids(instance: DagsterInstance, keep: timedelta | int = timedelta(days=-1)) -> list[str]:
+    """Return the ids of runs that may be deleted; without an age or a number all that may be."""
+    return [record.dagster_run.run_id for record in old_runs(instance, [CONFIG], keep)]
 
 
 def test_what_was_done_is_known_after_its_run_was_deleted(instance: DagsterInstance) -> None:
     """Version, path and all; and a second deletion of nothing changes nothing."""
     first, second = run(instance), run(instance, NEXT_DAY, path="y")
     assert old_ids(instance) == [first, second]
-    assert old_ids(instance, datetime.now(UTC) - timedelta(days=1)) == []
+    assert old_ids(instance, timedelta(days=1)) == []
     assert [delete_run(instance, run_id) for run_id in (first, second)] == [1, 1]
 
     assert instance.get_runs() == []
@@ -110,6 +113,22 @@ def test_attempts_at_a_date_that_is_not_done_stay(instance: DagsterInstance) -> 
     assert old_ids(instance) == []
     done = run(instance)
     assert old_ids(instance) == [failed, done]
+
+
+def test_the_newest_runs_stay_when_they_are_counted(instance: DagsterInstance) -> None:
+    """A failed attempt at a date that is not done stays though it is none of them."""
+    attempt = run(instance, NEXT_DAY, path="")
+    runs = [run(instance, params_hash=digit * 32) for digit in "abc"]
+    assert [old_ids(instance, number) for number in (1, 2, 3, 4, 1000)] == [
+        runs[:2],
+        runs[:1],
+        [],
+        [],
+        [],
+    ]
+    assert attempt not in old_ids(instance, 1)
+    delete_run(instance, runs[0])
+    assert old_ids(instance, 1) == runs[1:2]
 
 
 def test_unfinished_runs_stay(instance: DagsterInstance) -> None:
@@ -195,6 +214,59 @@ def job_of(tmp_path: Path, **environ: str) -> tuple[dg.JobDefinition, int]:
     return repository.get_job(JOB_NAME), len(repository.schedule_defs)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("", "never (not set)"), ("30d", "older than 30 days"), ("7", "before the newest 7")],
+)
+def test_the_job_says_what_it_deletes(tmp_path: Path, value: str, shown: str) -> None:
+    """In the UI, before anybody starts it."""
+    job, schedules = job_of(tmp_path, AUTOFLOW_KEEP_RUNS=value)
+    assert f"Deletes runs {shown} " in (job.description or "")
+    assert schedules == bool(value)
+
+
+def test_the_job_counts_runs(instance: DagsterInstance, tmp_path: Path) -> None:
+    """And what was done in a deleted one stays done."""
+    old, new = run(instance), run(instance, NEXT_DAY)
+    job, _ = job_of(tmp_path, AUTOFLOW_KEEP_RUNS="1")
+    assert job.execute_in_process(instance=instance).success
+    assert instance.get_run_by_id(old) is None
+    assert instance.get_run_by_id(new) is not None
+    done = read_histories(instance, [CONFIG])["flows"].done
+    assert done == {DAY: OLD_HASH, NEXT_DAY: OLD_HASH}
+
+
+def test_the_site_does_not_link_to_what_the_job_deleted(
+    instance: DagsterInstance, tmp_path: Path
+) -> None:
+    """The newer run's files stay, and are linked to."""
+    names = [name_of(digest, "20160101T000000Z") for digest in (OLD_HASH, NEW_HASH)]
+    for number, name in enumerate(names):
+        write(tmp_path, name).write_text(notebook_text())
+        site_record = DateRecord(
+            config="flows",
+            workflow="DUMMY",
+            reference_date=DAY,
+            state=SiteState.DONE,
+            ended_at=datetime(2016, 1, 2 + number, tzinfo=UTC),
+            run_id=str(number),
+            documents=(Document(notebook="first", executed=name),),
+        )
+        record_run(tmp_path, site_record)
+    page = tmp_path / links.month_page("flows", "2016-01")
+    old, new = (
+        links.relative(links.month_page("flows", "2016-01"), links.notebook_page(n)) for n in names
+    )
+    assert old in page.read_text()
+    assert new in page.read_text()
+    run(instance, params_hash=NEW_HASH, path=names[1])
+    job, _ = job_of(tmp_path, AUTOFLOW_KEEP_OUTPUTS="1d")
+    assert job.execute_in_process(instance=instance).success
+    assert [(tmp_path / name).exists() for name in names] == [False, True]
+    assert old not in page.read_text()
+    assert new in page.read_text()
+
+
 def make_old(instance: DagsterInstance, tmp_path: Path) -> None:
     """Let every run have ended two days ago."""
     import sqlite3
@@ -231,3 +303,15 @@ def test_the_job_deletes_daily_when_it_is_told_to(
     assert instance.get_run_by_id(old) is None
     assert not file.exists()
     assert read_histories(instance, [CONFIG])["flows"].done == {DAY: OLD_HASH}
+
+
+def test_ticks_are_deleted_too(tmp_path: Path) -> None:
+    """Whatever the settings say: a tick comes every few seconds, for years."""
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.scheduler.instigation import TickStatus
+
+    prepare_home(tmp_path, Settings())
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        days = instance.get_tick_retention_settings(InstigatorType.SENSOR)
+    assert days[TickStatus.SKIPPED] == 2
+    assert days[TickStatus.SUCCESS] == days[TickStatus.FAILURE] == 30

@@ -12,7 +12,7 @@ import yaml
 
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.parser import parse_workflows
-from autoflow_dagster.parser.config_checks import CDR_ASSETS, RESERVED_JOB_NAMES
+from autoflow_dagster.parser.job_checks import CDR_ASSETS, RESERVED_JOB_NAMES
 from autoflow_dagster.parser.schema import MODELS, FileModel, json_schema
 from autoflow_dagster.parser.schema_values import OWNER_PATTERN, TAG_KEY_PATTERN, TAG_VALUE_PATTERN
 

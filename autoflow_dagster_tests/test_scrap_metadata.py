@@ -120,3 +120,16 @@ def test_only_the_first_pictures_are_kept() -> None:
     """The event log has them for every date."""
     glued = {f"map {n}": _display("image/png", _picture(20, 10)) for n in range(5)}
     assert list(scrap_metadata(glued)) == ["scrap: map 0", "scrap: map 1", "scrap: map 2"]
+
+
+def test_a_few_bright_points_of_a_plot_keep_their_colour() -> None:
+    """They are what it is about; nearly all of it is grey lines and black letters."""
+    picture = Image.effect_noise((320, 160), 60).convert("RGB")
+    picture.paste((179, 88, 6), (100, 80, 104, 84))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    text = str(scrap_metadata({"plot": _display("image/png", encoded)})["scrap: plot"].value)
+    with Image.open(io.BytesIO(base64.b64decode(text.split("base64,")[1][:-1]))) as small:
+        colour = small.convert("RGB").getpixel((102, 82))
+    assert colour == pytest.approx((179, 88, 6), abs=25)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ class TestValues:
         """Both are natural."""
         assert settings_from({"AUTOFLOW_KERNEL_ENV": text}).kernel_env == expected
 
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("90d", timedelta(days=90)), ("1 day", timedelta(days=1)), ("1000", 1000)],
+    )
+    def test_runs_are_kept_by_age_or_number(self, text: str, expected: timedelta | int) -> None:
+        """A number alone counts runs; files go by their age only."""
+        assert settings_from({"AUTOFLOW_KEEP_RUNS": text}).keep_runs == expected
+
 
 class TestWrongValues:
     """Values that cannot be meant."""
@@ -121,6 +130,15 @@ class TestWrongValues:
         assert error_from({name: text}) == (
             f'{name}: "{text}" is not valid. Give a whole number of 1 or more.'
         )
+
+    @pytest.mark.parametrize("text", ["0", "0d", "-1", "1.5", "²", "forever", "1000 runs"])
+    def test_what_is_kept(self, text: str) -> None:
+        """Nothing at all cannot be meant."""
+        assert error_from({"AUTOFLOW_KEEP_RUNS": text}) == (
+            f'AUTOFLOW_KEEP_RUNS: "{text}" is not valid. '
+            "Give a number of days, such as 90d, or a number of runs, such as 1000."
+        )
+        assert "Give a number of days, such as 90d." in error_from({"AUTOFLOW_KEEP_OUTPUTS": "7"})
 
     @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
     def test_seconds(self, text: str) -> None:

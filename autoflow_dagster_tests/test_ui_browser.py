@@ -131,6 +131,18 @@ def test_scraps_are_metadata_of_the_notebook(page: Page) -> None:
     page.check_for_errors()
 
 
+def test_a_report_shows_a_picture_of_its_first_page(page: Page) -> None:
+    """Drawn from the metadata, so that nothing has to be served for it."""
+    page.visit("/assets/count/summary_pdf?view=partitions&partition=2016-01-01")
+    page.see("first page")
+    page.page.get_by_text("[Show Markdown]").first.click()
+    picture = page.page.get_by_role("img", name="First page")
+    picture.wait_for()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") == 320
+    page.keep_picture("first page")
+    page.check_for_errors()
+
+
 def test_a_failed_run_shows_the_error_and_the_cell(deployment: Deployment, page: Page) -> None:
     """First thing, without unfolding a traceback."""
     [failed] = deployment.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]))

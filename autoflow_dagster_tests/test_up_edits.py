@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus, RunsFilter
 
+from autoflow_dagster.instance_home import LOCATION_NAME
+from autoflow_dagster.sensors import SENSOR_NAME
 from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.deployments import DatesServer, day
 from autoflow_dagster_tests.up_process import UpProcess
@@ -86,6 +89,8 @@ def test_secrets_and_inputs_are_followed(tmp_path: Path) -> None:
         wait_for("the complaint", lambda: "frist.ipynb" in up.check("inputs").get("detail", ""))
         assert "workflows.yml:5" in up.check("inputs")["detail"]
         assert up.ask("readyz")[0] == 200
+        wait_for("the sensor's page to tell", lambda: "frist.ipynb" in _latest_tick(up))
+        assert "last good ones are in effect" in _latest_tick(up)
         flowapi.dates["calls"].append(day(1))
         wait_for("the new date", lambda: up.has_succeeded([day(0), day(1)]), 120)
         assert up.executions("new of second")[day(1)] == 1
@@ -94,6 +99,7 @@ def test_secrets_and_inputs_are_followed(tmp_path: Path) -> None:
         workflows.write_text(good + ANOTHER_CONFIG.replace("PLACE", str(up.place)))
         wait_for("the dates of the new config", lambda: _successes(up, "again") == 2, 120)
         assert up.check("inputs")["ok"]
+        wait_for("it to tell no more", lambda: "frist.ipynb" not in _latest_tick(up))
         assert up.stop() == 0
         assert up.processes() == []
         assert "TOKEN.OF_A_TEST" not in up.log()
@@ -104,6 +110,37 @@ def _check_prefix(up: UpProcess) -> None:
     assert up.addresses.ui_url.endswith("/autoflow")
     with urllib.request.urlopen(f"{up.addresses.ui_url}/runs", timeout=30) as reply:
         assert b"/autoflow/" in reply.read()
+
+
+TICK_QUERY = """
+query Tick($selector: SensorSelector!) {
+  sensorOrError(sensorSelector: $selector) {
+    ... on Sensor { sensorState { ticks(limit: 5) { status skipReason logEvents { events { message } } } } }
+  }
+}
+"""
+"""What the UI asks for when somebody opens the sensor's page."""
+
+
+def _latest_tick(up: UpProcess) -> str:
+    """Return what the UI shows of the latest tick of the sensor that said anything."""
+    selector = {
+        "repositoryName": "__repository__",
+        "repositoryLocationName": LOCATION_NAME,
+        "sensorName": SENSOR_NAME,
+    }
+    assert up.addresses is not None
+    body = json.dumps({"query": TICK_QUERY, "variables": {"selector": selector}}).encode()
+    request = urllib.request.Request(
+        f"{up.addresses.ui_url}/graphql", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        answer = json.load(reply)
+    for tick in answer["data"]["sensorOrError"]["sensorState"]["ticks"]:
+        logged = [event["message"] for event in tick["logEvents"]["events"]]
+        if text := "\n".join([tick["skipReason"] or "", *logged]).strip():
+            return text
+    return ""
 
 
 def _successes(up: UpProcess, job: str) -> int:

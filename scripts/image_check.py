@@ -1,7 +1,9 @@
 """Execute the Dockerfile's steps in bare Debian roots, then run the example in the result.
 
-For machines without a container engine: stages become directories, ``RUN`` becomes ``chroot``. What
-a container engine isolates is not checked here. Needs root, debootstrap, setpriv and the network.
+For machines without a container engine: stages become directories, ``RUN`` becomes ``chroot``. The
+service runs as a user whom the image does not know, without capabilities, on a read-only root; its
+health check has to succeed meanwhile. What else a container engine isolates is not checked here.
+Needs root, debootstrap, setpriv and the network.
 
     python scripts/image_check.py [--work DIR] [--keep]
 """
@@ -16,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,22 +170,40 @@ def check(stage: Stage) -> None:
         entry = json.loads(stage.settings["ENTRYPOINT"]) + json.loads(stage.settings["CMD"])
         entry += ["--once", "--port", "0", "--reports-port", "0"]
         user = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs"]
-        script = _mounts(stage.root) + shlex.join(
-            ["exec", "chroot", str(stage.root), *user, "--bounding-set=-all", *entry]
-        )
-        done = subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "/bin/sh", "-ec", script],
-            env=environment | {"PATH": stage.environment["PATH"] + ":/usr/sbin:/sbin"},
+        inside = shlex.join(["chroot", str(stage.root), *user, "--bounding-set=-all"])
+        script = f"{_mounts(stage.root)}exec {inside} {shlex.join(entry)}"
+        environment["PATH"] += ":/usr/sbin:/sbin"
+        service = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-ec", script],
+            env=environment,
             stdin=subprocess.DEVNULL,
-            timeout=RUN_SECONDS,
-            check=False,
         )
+        probe = json.loads(stage.settings["HEALTHCHECK"].partition("CMD ")[2])
+        was_healthy = _wait(service, [*shlex.split(inside), *probe], environment)
     notebooks = sorted((mounts / "outputs" / "notebooks").glob("*.ipynb"))
     reports = sorted((mounts / "outputs" / "reports").glob("*.pdf"))
     owners = {path.stat().st_uid for path in [*notebooks, *reports]}
-    print(f"exit status {done.returncode}, {len(notebooks)} notebooks, {len(reports)} reports")
-    if done.returncode or not notebooks or not reports or owners != {UID}:
+    status = service.returncode
+    print(f"exit status {status}, {len(notebooks)} notebooks, {len(reports)} reports")
+    if not was_healthy:
+        raise SystemExit("the health check has never succeeded while the service ran")
+    if status or not notebooks or not reports or owners != {UID}:
         raise SystemExit(f"the example did not run to its end as user {UID} (owners: {owners})")
+
+
+def _wait(service: subprocess.Popen[bytes], probe: list[str], environment: dict[str, str]) -> bool:
+    """Wait for the service to end; return whether its health check has succeeded before."""
+    was_healthy = False
+    deadline = time.monotonic() + RUN_SECONDS
+    while service.poll() is None:
+        if time.monotonic() > deadline:
+            service.kill()  # and with it everything in its process namespace
+            service.wait()
+            raise SystemExit(f"the service has not ended after {RUN_SECONDS} seconds")
+        if not was_healthy:
+            was_healthy = subprocess.run(probe, env=environment, check=False).returncode == 0
+        time.sleep(2)
+    return was_healthy
 
 
 def _mounts(root: Path) -> str:
@@ -209,7 +230,7 @@ def main() -> None:
     arguments = parser.parse_args()
     missing = [name for name in ("debootstrap", "setpriv", "unshare") if not shutil.which(name)]
     if os.geteuid() != 0 or missing:
-        raise SystemExit(f"needs root and {', '.join(missing) or 'nothing else'}")
+        raise SystemExit("Run it as root, after: apt-get install debootstrap util-linux")
     arguments.work.mkdir(parents=True, exist_ok=True)
     stage = build((ROOT / "Dockerfile").read_text(), arguments.work)
     check(stage)

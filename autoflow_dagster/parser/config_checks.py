@@ -1,4 +1,4 @@
-"""What no single key of a config shows: its workflow, its parameters, the name of its job.
+"""What no single key of a config shows: its workflow, its parameters, its siblings.
 
 Looks at no other file. The structure of the file has been checked before.
 """
@@ -6,32 +6,16 @@ Looks at no other file. The structure of the file has been checked before.
 from __future__ import annotations
 
 import json
-import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from autoflow_dagster.naming import dagster_name
-from autoflow_dagster.parser.config_names import content, job_names
+from autoflow_dagster.parser.config_names import content
 from autoflow_dagster.parser.problems import Finding, Path, closest, did_you_mean, listed, sentences
 from autoflow_dagster.parser.schema import ConfigModel
-from autoflow_dagster.parser.schema_values import CDR_TYPES
 from autoflow_dagster.parser.structure import Structure
 from autoflow_dagster.workflows import DATE_RANGES, FLOWAPI_URL, MISSING_DATES, REFERENCE_DATE
 
-RESERVED_JOB_NAMES = frozenset(
-    [
-        *("context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict"),
-        *("output_arg_dict", "int", "str", "float", "bool", "input", "output", "type"),
-        *keyword.kwlist,
-    ]
-)
-"""Names that Dagster does not allow."""
-
-CDR_ASSETS = "flowapi"
-"""First part of the keys of the assets that stand for CDR types; the second is the type."""
-
-_RESERVED_PREFIXES = ("__ASSET_JOB", "__anonymous_asset_job")
 _ALWAYS_AUTOMATIC = (REFERENCE_DATE, DATE_RANGES)
 
 
@@ -46,7 +30,6 @@ def check_configs(structure: Structure) -> Iterator[Finding]:
     for workflow_index in structure.workflows:
         yield from _Parameters.of(structure, workflow_index).findings()
     yield from _repeated(structure)
-    yield from _job_names(structure)
 
 
 def _unknown_workflow(structure: Structure, config: ConfigModel, path: Path) -> Iterator[Finding]:
@@ -226,54 +209,3 @@ def _repeated(structure: Structure) -> Iterator[Finding]:
             problem = f"This config says the same as the one on line {line}."
             yield Finding(path, problem, "Remove it, or say what it should do differently.")
         first.setdefault(text, index)
-
-
-def _job_names(structure: Structure) -> Iterator[Finding]:
-    """Yield jobs whose name Dagster does not allow, or that another job has."""
-    owners: dict[str, Path] = {}
-    for name, path, original, workflow_name in _jobs(structure):
-        if name in RESERVED_JOB_NAMES or name.startswith(_RESERVED_PREFIXES):
-            problem = f'Dagster does not allow "{name}" as the name of a job.'
-            yield Finding(path, problem, _name_hint(path, f"{name}_workflow"))
-        elif name == CDR_ASSETS and _has_cdr_type(structure, workflow_name):
-            problem = f'The assets of job "{name}" would have the names of those of the CDR types.'
-            yield Finding(path, problem, _name_hint(path, f"{name}_workflow"))
-        elif name in owners:
-            made = "" if name == original else f', made from "{original}",'
-            other = structure.place(owners[name])
-            problem = f'The job name "{name}"{made} is also the one of {other}.'
-            yield Finding(path, problem, _name_hint(path, f"{name}_2"))
-        owners.setdefault(name, path)
-
-
-def _has_cdr_type(structure: Structure, workflow_name: str) -> bool:
-    """Return whether a notebook of a workflow has the key of a CDR type."""
-    workflow = structure.workflows.get(structure.workflow_names.get(workflow_name, -1))
-    return workflow is not None and any(
-        dagster_name(key) in CDR_TYPES for key in workflow.notebooks
-    )
-
-
-def _jobs(structure: Structure) -> Iterator[tuple[str, Path, str, str]]:
-    """Yield name, path, what the name was made from and workflow of every job, configs' first."""
-    seen: set[str] = set()
-    for index, name in job_names(structure.configs).items():
-        config = structure.configs[index]
-        path: Path = ("available_dates_sensor", "workflows", index)
-        identity = f"{config.name} {content(config)}"
-        if structure.is_whole(path) and identity not in seen:
-            seen.add(identity)
-            yield name, path, config.name or config.workflow_name, config.workflow_name
-    configured = {config.workflow_name for config in structure.configs.values()}
-    sensor = structure.document.data.get("available_dates_sensor")
-    is_known = isinstance(sensor, dict) and structure.is_whole(("available_dates_sensor",))
-    for workflow_name, index in structure.workflow_names.items():
-        if is_known and workflow_name not in configured:
-            path = ("workflows", index, "name")
-            yield dagster_name(workflow_name), path, workflow_name, workflow_name
-
-
-def _name_hint(path: Path, name: str) -> str:
-    if path[0] == "workflows":
-        return "Give the workflow another name."
-    return f"Give the config a name of its own, such as name: {name}."

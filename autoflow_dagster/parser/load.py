@@ -12,6 +12,7 @@ from pathlib import Path
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.parser.config_checks import check_configs
 from autoflow_dagster.parser.config_names import job_names
+from autoflow_dagster.parser.job_checks import check_job_names
 from autoflow_dagster.parser.notebook_checks import FileChecks
 from autoflow_dagster.parser.problems import FILE_NAME, Finding, Message, Places, sentences
 from autoflow_dagster.parser.schema import ConfigModel, NotebookModel, OutputModel, SensorModel
@@ -91,6 +92,7 @@ def parse_workflows(
     if structure.sensor is not None:
         findings += check_workflows(structure)
         findings += check_configs(structure)
+        findings += check_job_names(structure)
         if inputs_dir is not None:
             checks = FileChecks(inputs_dir, check_notebooks, check_kernels)
             findings += checks.findings(structure)
