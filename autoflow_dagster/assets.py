@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 
 from autoflow_dagster.cdr_assets import cdr_asset_key, cdr_types_of
-from autoflow_dagster.dagstermill_resources import FLOWAPI_RESOURCE, flowapi_resource
 from autoflow_dagster.job_spec import JobSpec
 from autoflow_dagster.launch_config import parameters_schema
 from autoflow_dagster.ledger import notebook_asset_key, report_asset_key
-from autoflow_dagster.notebook_facts import NotebookFacts, facts_or_none
 from autoflow_dagster.notebook_op import materialize_notebook
+from autoflow_dagster.notebooks.dagstermill_resources import FLOWAPI_RESOURCE, flowapi_resource
+from autoflow_dagster.notebooks.facts import NotebookFacts, facts_or_none
 from autoflow_dagster.report_op import materialize_report
 from autoflow_dagster.workflows import Notebook, ReportFormat
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.flowapi import AvailableDates
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.flowapi.request import AvailableDates
 from autoflow_dagster.planning import first_dates
 from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 

@@ -7,8 +7,8 @@ import os
 import dagster as dg
 
 from autoflow_dagster.build import build_defs
-from autoflow_dagster.inputs_copy import over_copy
 from autoflow_dagster.parser import load_workflows
+from autoflow_dagster.service.inputs_copy import over_copy
 from autoflow_dagster.settings import Settings
 
 

@@ -16,8 +16,8 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from autoflow_dagster.data_versions import DATA_VERSION_TAG
-from autoflow_dagster.date_hashes import DateHashes
-from autoflow_dagster.date_stencil import EmptyDateRangeError
+from autoflow_dagster.dates.date_hashes import DateHashes
+from autoflow_dagster.dates.date_stencil import EmptyDateRangeError
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.ledger import asset_keys, read_histories
 from autoflow_dagster.workflows import WorkflowConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from autoflow_dagster.date_stencil import EmptyDateRangeError
+from autoflow_dagster.dates.date_stencil import EmptyDateRangeError
 from autoflow_dagster.job_spec import JobSpec, config_values
 from autoflow_dagster.launch_config import parameters_schema
 from autoflow_dagster.ledger import asset_keys

@@ -8,7 +8,7 @@ import dagster as dg
 
 from autoflow_dagster.job_spec import JobSpec
 from autoflow_dagster.naming import json_value
-from autoflow_dagster.notebook_facts import facts_or_none
+from autoflow_dagster.notebooks.facts import facts_or_none
 
 
 def parameters_schema(spec: JobSpec) -> dict[str, dg.Field]:

@@ -20,8 +20,8 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFil
 
 from autoflow_dagster.backfills import dates_in_backfills
 from autoflow_dagster.data_versions import DATA_VERSION_TAG, DataVersions
-from autoflow_dagster.date_hashes import DateHashes
-from autoflow_dagster.date_stencil import EmptyDateRangeError
+from autoflow_dagster.dates.date_hashes import DateHashes
+from autoflow_dagster.dates.date_stencil import EmptyDateRangeError
 from autoflow_dagster.naming import (
     TAG_ATTEMPT,
     TAG_CONFIG,

@@ -13,7 +13,6 @@ import dagster as dg
 
 from autoflow_dagster.errors import NotebookError
 from autoflow_dagster.job_spec import JobSpec, RunValues
-from autoflow_dagster.kernels import kernel_environment
 from autoflow_dagster.ledger import (
     FAILED_NOTEBOOK_METADATA,
     NO_DATA_METADATA,
@@ -29,8 +28,14 @@ from autoflow_dagster.materialization import (
     values_metadata,
 )
 from autoflow_dagster.naming import output_stem
-from autoflow_dagster.notebook_facts import uses_dagstermill
-from autoflow_dagster.notebooks import CellProgress, ExecutedNotebook, NotebookRun, execute_notebook
+from autoflow_dagster.notebooks.execution import (
+    CellProgress,
+    ExecutedNotebook,
+    NotebookRun,
+    execute_notebook,
+)
+from autoflow_dagster.notebooks.facts import uses_dagstermill
+from autoflow_dagster.notebooks.kernels import kernel_environment
 from autoflow_dagster.outputs import free_path, move_whole
 from autoflow_dagster.run_values import run_values
 from autoflow_dagster.scrap_metadata import scrap_metadata
@@ -120,7 +125,7 @@ def _execute(
 def _execute_with_dagstermill(
     context: dg.AssetExecutionContext, spec: JobSpec, run: NotebookRun
 ) -> ExecutedNotebook:
-    from autoflow_dagster.dagstermill_notebooks import dagstermill_session, pass_on
+    from autoflow_dagster.notebooks.dagstermill_session import dagstermill_session, pass_on
 
     with dagstermill_session(context, spec.name) as session:
         try:

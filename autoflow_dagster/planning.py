@@ -15,9 +15,9 @@ from datetime import date, datetime
 from functools import cached_property
 from heapq import nsmallest
 
-from autoflow_dagster.date_hashes import DateHashes
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import DateStencil, EmptyDateRangeError, StencilCheck
+from autoflow_dagster.dates.date_hashes import DateHashes
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import DateStencil, EmptyDateRangeError, StencilCheck
 from autoflow_dagster.naming import DateRange
 from autoflow_dagster.workflows import WorkflowConfig
 

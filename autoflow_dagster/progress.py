@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 
 from dagster import DagsterInstance
 
-from autoflow_dagster.flowapi import AvailableDates
+from autoflow_dagster.flowapi.request import AvailableDates
 from autoflow_dagster.ledger import failure_text, read_histories
 from autoflow_dagster.planning import ConfigPlan, PlannedDate, State, plan_config
 from autoflow_dagster.workflows import WorkflowDefinitions

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterInstance
 
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.dates.date_set import DateSet
 from autoflow_dagster.jobs import run_tags
 from autoflow_dagster.ledger import (
     PARTITION_TAG,

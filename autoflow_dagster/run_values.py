@@ -7,7 +7,7 @@ from datetime import date
 
 import dagster as dg
 
-from autoflow_dagster.flowapi import fetch_with
+from autoflow_dagster.flowapi.request import fetch_with
 from autoflow_dagster.job_spec import JobSpec, RunValues, config_values
 from autoflow_dagster.naming import json_value, parameters_hash
 from autoflow_dagster.planning import available_dates_of

@@ -14,8 +14,8 @@ from typing import Any
 
 import dagster as dg
 
+from autoflow_dagster.notebooks.scraps import Scraps
 from autoflow_dagster.previews import picture_markdown, small_picture
-from autoflow_dagster.scraps import Scraps
 
 MAX_SCRAPS = 50
 MAX_TEXT_CHARACTERS = 2_000
@@ -36,7 +36,7 @@ def scrap_metadata(scraps: Scraps) -> dict[str, dg.MetadataValue[Any]]:
     Parameters
     ----------
     scraps : mapping of str to scrap
-        As `autoflow_dagster.scraps.scraps_of` returns them. Of those that are only displayed, the
+        As `autoflow_dagster.notebooks.scraps.scraps_of` returns them. Of those that are only displayed, the
         first pictures are there, made small.
     """
     entries: dict[str, dg.MetadataValue[Any]] = {}

@@ -15,10 +15,9 @@ from autoflow_dagster import check_schedule
 from autoflow_dagster.cdr_assets import observations
 from autoflow_dagster.check_schedule import CheckCursor
 from autoflow_dagster.data_versions import DataVersions
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.dates.date_set import DateSet
 from autoflow_dagster.errors import AutoflowError, FlowapiPermanentError
-from autoflow_dagster.flowapi import AvailableDates, fetch_with, read_token
-from autoflow_dagster.inputs_copy import inputs_problem
+from autoflow_dagster.flowapi.request import AvailableDates, fetch_with, read_token
 from autoflow_dagster.ledger import last_attempts, queued_runs, read_histories
 from autoflow_dagster.planning import (
     ConfigPlan,
@@ -29,6 +28,7 @@ from autoflow_dagster.planning import (
     share_out,
 )
 from autoflow_dagster.run_requests import add_partitions, build_run_requests
+from autoflow_dagster.service.inputs_copy import inputs_problem
 from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings, redact
 from autoflow_dagster.site import SiteOptions
 from autoflow_dagster.site_in_background import SiteInBackground

@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import Any, Literal
 
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.naming import DateRange, json_value
 
 FLOWAPI_URL = "flowapi_url"

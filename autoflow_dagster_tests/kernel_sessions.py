@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from autoflow_dagster.kernels import kernel_manager_class
+from autoflow_dagster.notebooks.kernels import kernel_manager_class
 from autoflow_dagster.warm.kernel_provisioner import KernelProcess
 
 REPLY_SECONDS = 60

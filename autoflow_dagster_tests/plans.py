@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.workflows import Notebook, Workflow, WorkflowConfig
 
 WORKFLOW = Workflow("DUMMY_WORKFLOW", {"notebook": Notebook("notebook", "notebook.ipynb")})

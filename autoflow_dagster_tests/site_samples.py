@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.planning import Attempt, ConfigPlan, History, plan_config
 from autoflow_dagster.site import DateRecord, Document, SiteState, record_plan, record_run
 from autoflow_dagster.workflows import Notebook, Workflow, WorkflowConfig

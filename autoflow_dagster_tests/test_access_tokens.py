@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autoflow_dagster.access_tokens import check_characters, read_token
 from autoflow_dagster.errors import FlowapiPermanentError
+from autoflow_dagster.flowapi.access_tokens import check_characters, read_token
 
 NOW = datetime(2016, 1, 1, tzinfo=UTC)
 EXPIRY = datetime(2016, 1, 8, tzinfo=UTC)

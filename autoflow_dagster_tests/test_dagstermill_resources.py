@@ -8,9 +8,9 @@ from pathlib import Path
 import flowclient
 import pytest
 
-from autoflow_dagster.dagstermill_resources import FlowapiResource, flowapi_resource
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.errors import FlowapiPermanentError, SettingsError
+from autoflow_dagster.notebooks.dagstermill_resources import FlowapiResource, flowapi_resource
 
 URL = "https://flowapi.example.org"
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.dates.date_set import DateSet
 
 DAY = timedelta(days=1)
 FEW_DATES = st.lists(st.dates(date(2016, 1, 1), date(2016, 3, 1)))

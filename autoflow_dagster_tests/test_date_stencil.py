@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import (
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import (
     CalendarOffset,
     DateStencil,
     EmptyDateRangeError,

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from pydantic_core import PydanticUndefined
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.parser import parse_workflows
 from autoflow_dagster.parser.schema import (
     ConfigModel,

@@ -14,8 +14,8 @@ import pytest
 import scrapbook
 import yaml
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.naming import iso_date_ranges
 

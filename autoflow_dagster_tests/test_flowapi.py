@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.dates.date_set import DateSet
 from autoflow_dagster.errors import (
     FlowapiError,
     FlowapiPermanentError,
     FlowapiTransientError,
     SettingsError,
 )
-from autoflow_dagster.flowapi import (
+from autoflow_dagster.flowapi.request import (
     MAX_ANSWER_BYTES,
     AvailableDates,
     fetch_available_dates,
@@ -216,7 +216,7 @@ class TestNoConnection:
             "    return real(*args, **kwargs)\n"
             "socket.getaddrinfo = slow\n"
             "import httpx\n"
-            "from autoflow_dagster.flowapi import fetch_available_dates\n"
+            "from autoflow_dagster.flowapi.request import fetch_available_dates\n"
             "started = time.monotonic()\n"
             "try:\n"
             "    fetch_available_dates('http://flowapi.invalid', 'a.b.c', timeout_seconds=0.3)\n"

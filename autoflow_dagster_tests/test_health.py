@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from autoflow_dagster import health as health_module
 from autoflow_dagster.cli.status import status
 from autoflow_dagster.errors import AutoflowError
-from autoflow_dagster.health import CheckResult, Health, with_health
-from autoflow_dagster.service_file import remove_service_file, write_service_file
+from autoflow_dagster.service import health as health_module
+from autoflow_dagster.service.address_file import remove_service_file, write_service_file
+from autoflow_dagster.service.health import CheckResult, Health, with_health
 from autoflow_dagster.site import SiteServer
 
 GOOD = CheckResult(True, "well")

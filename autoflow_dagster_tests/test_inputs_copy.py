@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance
 
 from autoflow_dagster.errors import AutoflowError, WorkflowsFileError
-from autoflow_dagster.inputs_copy import (
+from autoflow_dagster.service.inputs_copy import (
     COPIES_VARIABLE,
     KEPT_COPIES,
     LARGEST_BYTES,
@@ -16,7 +16,7 @@ from autoflow_dagster.inputs_copy import (
     inputs_problem,
     over_copy,
 )
-from autoflow_dagster.inputs_watch import InputsWatch
+from autoflow_dagster.service.inputs_watch import InputsWatch
 from autoflow_dagster.settings import Settings
 from autoflow_dagster_tests.conftest import write_notebook
 from autoflow_dagster_tests.deployments import DatesServer, day

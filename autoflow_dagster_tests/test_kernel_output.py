@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from autoflow_dagster.kernel_output import END_SECONDS, redacted_output
+from autoflow_dagster.notebooks.kernel_output import END_SECONDS, redacted_output
 
 SECRET = "DUMMY_SECRET"
 

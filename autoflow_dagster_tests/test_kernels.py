@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoflow_dagster.kernels import NOT_FOR_KERNELS, kernel_environment
+from autoflow_dagster.notebooks.kernels import NOT_FOR_KERNELS, kernel_environment
 
 ENVIRON = {
     "PATH": "/bin",

@@ -18,7 +18,7 @@ from autoflow_dagster.bundled import bundled_path
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.ledger import NO_DATA_METADATA, notebook_asset_key, report_asset_key
-from autoflow_dagster.notebooks import NotebookRun, execute_notebook
+from autoflow_dagster.notebooks.execution import NotebookRun, execute_notebook
 from autoflow_dagster.parser import load_workflows
 from autoflow_dagster.parser.notebook_checks import installed_kernels
 from autoflow_dagster_tests.conftest import names_in, write_notebook

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from autoflow_dagster.errors import WorkflowsFileError
-from autoflow_dagster.notebook_facts import (
+from autoflow_dagster.notebooks.facts import (
     UnreadableNotebookError,
     assigned_names,
     read_notebook_facts,

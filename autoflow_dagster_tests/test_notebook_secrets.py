@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autoflow_dagster.notebook_secrets import RedactedStream, spellings, without_secrets
+from autoflow_dagster.notebooks.secrets import RedactedStream, spellings, without_secrets
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJEVU1NWSJ9.U0lHTkFUVVJF"
 PASSWORD = "pä\"ss\\w'ord"

@@ -21,14 +21,14 @@ from typing import Any
 import pytest
 
 from autoflow_dagster.errors import NotebookError
-from autoflow_dagster.kernels import kernel_environment
-from autoflow_dagster.notebook_errors import CellCounter
-from autoflow_dagster.notebooks import (
+from autoflow_dagster.notebooks.errors import CellCounter
+from autoflow_dagster.notebooks.execution import (
     CellProgress,
     ExecutedNotebook,
     NotebookRun,
     execute_notebook,
 )
+from autoflow_dagster.notebooks.kernels import kernel_environment
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJEVU1NWSJ9.U0lHTkFUVVJF"
 
@@ -429,7 +429,7 @@ SCRIPT = """
 import resource, signal, sys
 from pathlib import Path
 from autoflow_dagster.errors import NotebookError
-from autoflow_dagster.notebooks import NotebookRun, execute_notebook
+from autoflow_dagster.notebooks.execution import NotebookRun, execute_notebook
 source, destination, failed = map(Path, sys.argv[1:4])
 def run(**parameters):
     return execute_notebook(NotebookRun(

@@ -18,7 +18,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.errors import WorkflowsFileError
 from autoflow_dagster.parser import load_workflows, notebook_checks, parse_workflows
 from autoflow_dagster.parser.schema_values import is_cron

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoflow_dagster.date_hashes import DateHashes
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.date_stencil import CalendarOffset, DateStencil, EmptyDateRangeError
+from autoflow_dagster.dates.date_hashes import DateHashes
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.date_stencil import CalendarOffset, DateStencil, EmptyDateRangeError
 from autoflow_dagster.naming import parameters_hash
 from autoflow_dagster.planning import (
     Attempt,

@@ -24,7 +24,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from autoflow_dagster.service import answers
+from autoflow_dagster.service.processes import answers
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import DatesServer, day
 from autoflow_dagster_tests.up_process import UpProcess

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from autoflow_dagster.notebooks.scraps import scraps_of
 from autoflow_dagster.scrap_metadata import MAX_TEXT_CHARACTERS, scrap_metadata
-from autoflow_dagster.scraps import scraps_of
 
 
 def _entry(data: Any, encoder: str = "json") -> Any:

@@ -16,7 +16,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.instance_home import prepare_home, service_environment
-from autoflow_dagster.service import Service
+from autoflow_dagster.service.processes import Service
 from autoflow_dagster.settings import Settings
 from autoflow_dagster_tests.conftest import names_in, wait_for, write_notebook
 

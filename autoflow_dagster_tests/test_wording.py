@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.dates.date_set import DateSet
 from autoflow_dagster.naming import parameters_hash
 from autoflow_dagster.planning import Attempt, ConfigPlan, History, plan_config, plan_date
 from autoflow_dagster.wording import (

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from autoflow_dagster.service_file import ServiceFile, read_service_file
+from autoflow_dagster.service.address_file import ServiceFile, read_service_file
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import Deployment
 

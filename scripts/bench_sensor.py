@@ -27,7 +27,7 @@ from typing import Any
 
 from dagster import AssetMaterialization, DagsterInstance
 
-from autoflow_dagster.date_hashes import DateHashes
+from autoflow_dagster.dates.date_hashes import DateHashes
 from autoflow_dagster.instance_home import export_database, prepare_home, service_environment
 from autoflow_dagster.ledger import DATA_VERSION_TAG, asset_keys
 from autoflow_dagster.parser import load_workflows

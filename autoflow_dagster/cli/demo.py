@@ -19,7 +19,7 @@ from autoflow_dagster.bundled import bundled_path
 from autoflow_dagster.demo.__main__ import main as demo_flowapi
 from autoflow_dagster.errors import AutoflowError, SettingsError
 from autoflow_dagster.instance_home import prepare_home, service_environment
-from autoflow_dagster.service import Service, free_port, stop_signals
+from autoflow_dagster.service.processes import Service, free_port, stop_signals
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.site import SiteServer
 
@@ -228,7 +228,7 @@ def _follow(
     """
     from dagster import DagsterInstance
 
-    from autoflow_dagster.flowapi import fetch_with
+    from autoflow_dagster.flowapi.request import fetch_with
     from autoflow_dagster.parser import load_workflows
     from autoflow_dagster.progress import Progress
 

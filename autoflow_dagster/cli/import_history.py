@@ -30,8 +30,8 @@ def import_history(db_uri: str, dry_run: bool, inputs: Path | None, outputs: Pat
     from autoflow_dagster.history_import import plan_import, read_past_runs, record, summary
     from autoflow_dagster.instance_home import dagster_home, prepare_home
     from autoflow_dagster.parser import load_workflows
+    from autoflow_dagster.service.storage import open_storage
     from autoflow_dagster.settings import DB_PASSWORD
-    from autoflow_dagster.storage import open_storage
 
     settings = read_settings(inputs, outputs)
     configs = load_workflows(settings.inputs_dir).configs

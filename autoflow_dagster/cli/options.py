@@ -17,7 +17,7 @@ from autoflow_dagster.errors import SettingsError, WorkflowsFileError
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from autoflow_dagster.flowapi import AvailableDates
+    from autoflow_dagster.flowapi.request import AvailableDates
     from autoflow_dagster.settings import Settings
     from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
@@ -77,7 +77,7 @@ def read_available_dates(settings: Settings, dates_file: Any | None) -> Availabl
         When FlowAPI cannot be asked.
     """
     from autoflow_dagster.errors import FlowapiError
-    from autoflow_dagster.flowapi import parse_available_dates
+    from autoflow_dagster.flowapi.request import parse_available_dates
 
     if dates_file is None:
         return _ask_flowapi(settings)
@@ -95,8 +95,8 @@ def read_available_dates(settings: Settings, dates_file: Any | None) -> Availabl
 
 def _ask_flowapi(settings: Settings) -> AvailableDates:
     from autoflow_dagster.errors import FlowapiTransientError
-    from autoflow_dagster.flowapi import fetch_with
-    from autoflow_dagster.flowapi_answers import TRY_LATER
+    from autoflow_dagster.flowapi.answers import TRY_LATER
+    from autoflow_dagster.flowapi.request import fetch_with
 
     otherwise = "Or name a file with --available-dates."
     try:

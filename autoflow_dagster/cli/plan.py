@@ -25,7 +25,7 @@ from autoflow_dagster.cli.options import (
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from autoflow_dagster.flowapi import AvailableDates
+    from autoflow_dagster.flowapi.request import AvailableDates
     from autoflow_dagster.planning import ConfigPlan, PlannedDate
     from autoflow_dagster.workflows import WorkflowConfig
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from autoflow_dagster.cli.launching import Outcome
     from autoflow_dagster.cli.run_choice import Choice, Wanted
-    from autoflow_dagster.flowapi import AvailableDates
+    from autoflow_dagster.flowapi.request import AvailableDates
     from autoflow_dagster.job_spec import JobSpec
     from autoflow_dagster.settings import Settings
     from autoflow_dagster.workflows import WorkflowDefinitions
@@ -167,7 +167,7 @@ def _run_all(
     from autoflow_dagster.build import build_defs
     from autoflow_dagster.cli.launching import Launches, exported
     from autoflow_dagster.cli.run_display import RunDisplay, step_names
-    from autoflow_dagster.service import stop_signals
+    from autoflow_dagster.service.processes import stop_signals
 
     spec = wanted[0].spec
     repository = build_defs(definitions, settings).get_repository_def()

@@ -33,7 +33,7 @@ from autoflow_dagster.workflows import MISSING_DATES, WorkflowConfig
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from autoflow_dagster.flowapi import AvailableDates
+    from autoflow_dagster.flowapi.request import AvailableDates
     from autoflow_dagster.settings import Settings
     from autoflow_dagster.workflows import WorkflowDefinitions
 

@@ -12,7 +12,7 @@ import click
 
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.instance_home import dagster_home
-from autoflow_dagster.service_file import read_service_file
+from autoflow_dagster.service.address_file import read_service_file
 from autoflow_dagster.settings import Settings
 
 TIMEOUT_SECONDS = 10

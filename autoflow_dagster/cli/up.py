@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoflow_dagster.code_location import reload_code_location
 from autoflow_dagster.errors import AutoflowError
-from autoflow_dagster.health import Health, with_health
-from autoflow_dagster.inputs_copy import COPIES_VARIABLE, InputsCopies
-from autoflow_dagster.inputs_watch import InputsWatch
 from autoflow_dagster.instance_home import (
     dagster_home,
     prepare_home,
     service_environment,
 )
-from autoflow_dagster.service import Service, stop_signals
-from autoflow_dagster.service_file import remove_service_file, write_service_file
+from autoflow_dagster.service.address_file import remove_service_file, write_service_file
+from autoflow_dagster.service.code_location import reload_code_location
+from autoflow_dagster.service.health import Health, with_health
+from autoflow_dagster.service.inputs_copy import COPIES_VARIABLE, InputsCopies
+from autoflow_dagster.service.inputs_watch import InputsWatch
+from autoflow_dagster.service.processes import Service, stop_signals
+from autoflow_dagster.service.start_checks import checked_settings
 from autoflow_dagster.settings import Settings, redact
 from autoflow_dagster.site import SiteServer
-from autoflow_dagster.start_checks import checked_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -68,7 +68,7 @@ def up(**options: object) -> int:
 
     Example: FLOWAPI_URL=https://flowapi.example.org FLOWAPI_TOKEN=... autoflow up
     """
-    from autoflow_dagster.storage import alone_in
+    from autoflow_dagster.service.storage import alone_in
 
     chosen = _Options(**options)  # type: ignore[arg-type]
     settings = checked_settings(os.environ)
@@ -87,7 +87,7 @@ class _Up:
     def __init__(
         self, settings: Settings, home: Path, options: _Options, stops: Callable[[], int]
     ) -> None:
-        from autoflow_dagster import service_checks
+        from autoflow_dagster.service import checks
 
         self.settings = settings
         self.home = home
@@ -95,7 +95,7 @@ class _Up:
         self.stops = stops
         self.copies = InputsCopies(settings.inputs_dir, home / "inputs")
         self.watch = InputsWatch(self.copies, self._reload)
-        self.health = Health(service_checks.starting(), self._redacted)
+        self.health = Health(checks.starting(), self._redacted)
         self.instance: DagsterInstance | None = None
         prefix = options.path_prefix.strip("/")
         self.service = Service(
@@ -116,7 +116,7 @@ class _Up:
 
     def run(self) -> int:
         """Return the exit status."""
-        from autoflow_dagster.storage import open_storage
+        from autoflow_dagster.service.storage import open_storage
 
         options, outputs = self.options, self.settings.outputs_dir
         with contextlib.ExitStack() as stack:
@@ -163,11 +163,9 @@ class _Up:
             self._stop()
 
     def _check_health(self) -> None:
-        from autoflow_dagster import service_checks
+        from autoflow_dagster.service import checks
 
-        self.health.use(
-            service_checks.running(self.service, self._instance, lambda: self.watch.problem)
-        )
+        self.health.use(checks.running(self.service, self._instance, lambda: self.watch.problem))
 
     def _run_on(self) -> int:
         while self._tend():
@@ -188,7 +186,7 @@ class _Up:
 
     def _follow_password(self) -> None:
         """Start the processes again when the database's password has been rotated."""
-        from autoflow_dagster.storage import open_storage
+        from autoflow_dagster.service.storage import open_storage
 
         try:
             environment = self._environment()
@@ -204,8 +202,8 @@ class _Up:
             self._check_health()
 
     def _run_once(self) -> int:
-        from autoflow_dagster.once import follow_once
         from autoflow_dagster.parser import load_workflows
+        from autoflow_dagster.service.once import follow_once
 
         definitions = load_workflows(self.copies.current or self.settings.inputs_dir)
         failures = follow_once(self._instance, definitions, self.settings, self._tend, click.echo)
@@ -215,11 +213,11 @@ class _Up:
 
     def _stop(self) -> None:
         """Let running runs finish for the grace period; cancel the rest."""
-        from autoflow_dagster import service_checks
-        from autoflow_dagster.run_ends import finish_runs
+        from autoflow_dagster.service import checks
+        from autoflow_dagster.service.run_ends import finish_runs
 
         logger.info("Stopping: no new runs are requested.")
-        self.health.use(service_checks.stopping())
+        self.health.use(checks.stopping())
         deadline = time.monotonic() + self.settings.stop_grace_seconds
         self.service.stop_requesting(self._is_urgent)
         try:

@@ -12,7 +12,7 @@ from autoflow_dagster.cli.options import inputs_option, read_settings
 from autoflow_dagster.errors import FlowapiPermanentError
 
 if TYPE_CHECKING:
-    from autoflow_dagster.access_tokens import TokenClaims
+    from autoflow_dagster.flowapi.access_tokens import TokenClaims
     from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
 SOON = timedelta(days=7)
@@ -91,7 +91,7 @@ def _check_token(token: str, now: datetime) -> None:
     FlowapiPermanentError
         When it is good for nothing.
     """
-    from autoflow_dagster.access_tokens import check_characters, read_token
+    from autoflow_dagster.flowapi.access_tokens import check_characters, read_token
 
     check_characters(token)
     claims = read_token(token)
@@ -105,7 +105,7 @@ def _check_token(token: str, now: datetime) -> None:
 
 def token_problems(claims: TokenClaims, now: datetime) -> list[str]:
     """Return why FlowAPI would not tell available dates to the bearer of a token."""
-    from autoflow_dagster.access_tokens import AVAILABLE_DATES_SCOPE
+    from autoflow_dagster.flowapi.access_tokens import AVAILABLE_DATES_SCOPE
 
     problems = []
     whose = f"the token of {claims.subject}" if claims.subject else "the token"
@@ -121,7 +121,7 @@ def token_problems(claims: TokenClaims, now: datetime) -> list[str]:
 
 def token_text(claims: TokenClaims, now: datetime) -> str:
     """Return whose token it is, what for, and until when."""
-    from autoflow_dagster.access_tokens import AVAILABLE_DATES_SCOPE
+    from autoflow_dagster.flowapi.access_tokens import AVAILABLE_DATES_SCOPE
 
     whose = f"of {claims.subject}" if claims.subject else "of nobody in particular"
     server = f" for the server {claims.audience}" if claims.audience else ""

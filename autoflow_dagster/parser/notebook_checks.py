@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoflow_dagster.notebook_facts import (
+from autoflow_dagster.notebooks.facts import (
     NotebookFacts,
     UnreadableNotebookError,
     read_notebook_facts,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_stencil import DateStencil
 from autoflow_dagster.parser import schema_values as values
 from autoflow_dagster.workflows import CdrTypesMode, Engine, Every
 

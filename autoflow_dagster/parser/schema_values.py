@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from autoflow_dagster.date_stencil import DateStencil, InvalidDateStencilError
+from autoflow_dagster.dates.date_stencil import DateStencil, InvalidDateStencilError
+from autoflow_dagster.dates.stencil_elements import parse_iso_date
 from autoflow_dagster.naming import dagster_name
 from autoflow_dagster.parser import durations
 from autoflow_dagster.parser.problems import Path, did_you_mean, listed, sentences
-from autoflow_dagster.stencil_elements import parse_iso_date
 from autoflow_dagster.workflows import Every, ReportFormat
 
 CDR_TYPES = ("calls", "mds", "sms", "topups")

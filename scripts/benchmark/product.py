@@ -14,7 +14,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.instance_home import prepare_home, service_environment
-from autoflow_dagster.service import Service
+from autoflow_dagster.service.processes import Service
 from autoflow_dagster.settings import Settings
 from benchmark.loops import Timing
 from benchmark.machine import Disturbance, MachineTimes, PeakMemory, cpu_seconds

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
-from autoflow_dagster.code_location import check_code_location
-from autoflow_dagster.health import Check, CheckResult
-from autoflow_dagster.service import Service, answers
+from autoflow_dagster.service.code_location import check_code_location
+from autoflow_dagster.service.health import Check, CheckResult
+from autoflow_dagster.service.processes import Service, answers
 
 HEARTBEAT_SECONDS = 120.0
 """A daemon says every 30 seconds that it is alive; this is how late it may be on a busy machine."""

@@ -10,10 +10,10 @@ from dagster import DagsterInstance, RunsFilter
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 
 from autoflow_dagster.errors import AutoflowError
-from autoflow_dagster.flowapi import fetch_with
+from autoflow_dagster.flowapi.request import fetch_with
 from autoflow_dagster.ledger import UNFINISHED
 from autoflow_dagster.progress import Progress
-from autoflow_dagster.run_ends import ask_for_check, check_cursor, sensor_state
+from autoflow_dagster.service.run_ends import ask_for_check, check_cursor, sensor_state
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.workflows import WorkflowDefinitions
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 
-from autoflow_dagster.date_set import DateSet
-from autoflow_dagster.naming import DateRange
-from autoflow_dagster.stencil_elements import (
+from autoflow_dagster.dates.date_set import DateSet
+from autoflow_dagster.dates.stencil_elements import (
     CalendarOffset,
     Element,
     EmptyDateRangeError,
@@ -24,6 +23,7 @@ from autoflow_dagster.stencil_elements import (
     parse_elements,
     resolve_element,
 )
+from autoflow_dagster.naming import DateRange
 from autoflow_dagster.yaml_text import clipped, written
 
 __all__ = [

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoflow_dagster.errors import AutoflowError
-from autoflow_dagster.inputs_copy import InputsCopies, Signature
+from autoflow_dagster.service.inputs_copy import InputsCopies, Signature
 
 logger = logging.getLogger(__name__)
 

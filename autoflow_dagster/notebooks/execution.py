@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from autoflow_dagster.errors import NotebookError
-from autoflow_dagster.kernel_output import redacted_output
-from autoflow_dagster.kernels import KernelUse, kernel_manager_class
-from autoflow_dagster.notebook_errors import CellCounter, cell_failed, stopped
-from autoflow_dagster.notebook_secrets import RedactedStream, spellings, without_secrets
-from autoflow_dagster.outputs import free_path, written_whole
-from autoflow_dagster.papermill_setup import (
+from autoflow_dagster.notebooks.errors import CellCounter, cell_failed, stopped
+from autoflow_dagster.notebooks.kernel_output import redacted_output
+from autoflow_dagster.notebooks.kernels import KernelUse, kernel_manager_class
+from autoflow_dagster.notebooks.papermill_setup import (
     Kernel,
     NotebookMemory,
     engine_name,
@@ -32,7 +30,15 @@ from autoflow_dagster.papermill_setup import (
     keep_papermill_translator,
     notebook_memory,
 )
-from autoflow_dagster.scraps import EVENT_PREFIX, Scraps, no_data_reason, scrap_name, scraps_of
+from autoflow_dagster.notebooks.scraps import (
+    EVENT_PREFIX,
+    Scraps,
+    no_data_reason,
+    scrap_name,
+    scraps_of,
+)
+from autoflow_dagster.notebooks.secrets import RedactedStream, spellings, without_secrets
+from autoflow_dagster.outputs import free_path, written_whole
 
 START_TIMEOUT_SECONDS = 120
 """For the kernel to start; generous because several start at once on a busy machine."""

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from autoflow_dagster.access_tokens import AVAILABLE_DATES_SCOPE
-from autoflow_dagster.date_set import DateSet
+from autoflow_dagster.dates.date_set import DateSet
 from autoflow_dagster.errors import FlowapiError, FlowapiPermanentError, FlowapiTransientError
+from autoflow_dagster.flowapi.access_tokens import AVAILABLE_DATES_SCOPE
 
 NEW_TOKEN = (
     "Trying again will not help: make a new token in FlowAuth and set FLOWAPI_TOKEN "

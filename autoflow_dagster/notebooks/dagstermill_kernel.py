@@ -28,7 +28,7 @@ def start(directory: str) -> None:
     Parameters
     ----------
     directory : str
-        Private to this notebook; see `autoflow_dagster.dagstermill_notebooks`.
+        Private to this notebook; see `autoflow_dagster.notebooks.dagstermill_session`.
     """
     place = Path(directory)
     try:

@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from autoflow_dagster.access_tokens import (
-    AVAILABLE_DATES_SCOPE,
-    TokenClaims,
-    check_characters,
-    read_token,
-)
 from autoflow_dagster.errors import (
     FlowapiError,
     FlowapiPermanentError,
     FlowapiTransientError,
     SettingsError,
 )
-from autoflow_dagster.flowapi_answers import (
+from autoflow_dagster.flowapi.access_tokens import (
+    AVAILABLE_DATES_SCOPE,
+    TokenClaims,
+    check_characters,
+    read_token,
+)
+from autoflow_dagster.flowapi.answers import (
     CHECK_ADDRESS,
     TRY_LATER,
     AvailableDates,

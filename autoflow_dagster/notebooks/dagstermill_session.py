@@ -21,10 +21,10 @@ from typing import Any, cast
 import dagster as dg
 from dagster import DagsterInstance
 
-from autoflow_dagster.dagstermill_kernel import ARGUMENTS_FILE, ERROR_FILE, STARTED_FILE
 from autoflow_dagster.errors import NotebookError
 from autoflow_dagster.instance_home import DEFINITIONS_MODULE
-from autoflow_dagster.scraps import EVENT_PREFIX
+from autoflow_dagster.notebooks.dagstermill_kernel import ARGUMENTS_FILE, ERROR_FILE, STARTED_FILE
+from autoflow_dagster.notebooks.scraps import EVENT_PREFIX
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def dagstermill_session(
         arguments = _context_arguments(context, session)
         (directory / ARGUMENTS_FILE).write_text(json.dumps(arguments))
         session.startup_file.write_text(
-            "from autoflow_dagster.dagstermill_kernel import start as _autoflow_start\n"
+            "from autoflow_dagster.notebooks.dagstermill_kernel import start as _autoflow_start\n"
             f"_autoflow_start({name!r})\ndel _autoflow_start\n"
         )
         yield session

@@ -13,9 +13,9 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from autoflow_dagster.date_stencil import DateStencil
+from autoflow_dagster.dates.date_stencil import DateStencil
+from autoflow_dagster.dates.stencil_elements import Element, Interval, resolve_element
 from autoflow_dagster.naming import DateRange, parameters_hash
-from autoflow_dagster.stencil_elements import Element, Interval, resolve_element
 
 # Stand for the values that differ. No YAML text contains the null character.
 _DAY, _RANGES = "\0reference_date", "\0date_ranges"

@@ -96,7 +96,7 @@ def kernel_manager_class(
     """
     from jupyter_client.manager import AsyncKernelManager
 
-    from autoflow_dagster.kernel_client import PromptKernelClient
+    from autoflow_dagster.notebooks.kernel_client import PromptKernelClient
     from autoflow_dagster.warm.kernel_provisioner import WarmProvisioner
 
     class NotebookKernelManager(AsyncKernelManager):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from autoflow_dagster.notebook_secrets import RedactedStream
+from autoflow_dagster.notebooks.secrets import RedactedStream
 
 END_SECONDS = 2.0
 """For the last output to be passed on. A program that outlives its notebook is not waited for."""

@@ -1,6 +1,6 @@
 """Is the service alive and ready? For probes, and for ``autoflow status``.
 
-Here is how checks are made and shown; what is checked is in `service_checks`.
+Here is how checks are made and shown; what is checked is in `checks`.
 """
 
 from __future__ import annotations

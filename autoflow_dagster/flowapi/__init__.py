@@ -1,0 +1,1 @@
+"""FlowAPI: its available dates, and what its tokens say. Queries are the notebooks' own business."""
