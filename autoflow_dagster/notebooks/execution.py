@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any, TextIO
 
 from autoflow_dagster.errors import NotebookError
 from autoflow_dagster.notebooks.errors import CellCounter, cell_failed, stopped
+from autoflow_dagster.notebooks.keeping import keep_failed, save
 from autoflow_dagster.notebooks.kernel_output import redacted_output
 from autoflow_dagster.notebooks.kernels import KernelUse, kernel_manager_class
 from autoflow_dagster.notebooks.papermill_setup import (
@@ -31,14 +31,11 @@ from autoflow_dagster.notebooks.papermill_setup import (
     notebook_memory,
 )
 from autoflow_dagster.notebooks.scraps import (
-    EVENT_PREFIX,
     Scraps,
     no_data_reason,
-    scrap_name,
     scraps_of,
 )
-from autoflow_dagster.notebooks.secrets import RedactedStream, spellings, without_secrets
-from autoflow_dagster.outputs import free_path, written_whole
+from autoflow_dagster.notebooks.secrets import RedactedStream, spellings
 
 START_TIMEOUT_SECONDS = 120
 """For the kernel to start; generous because several start at once on a busy machine."""
@@ -46,8 +43,6 @@ START_TIMEOUT_SECONDS = 120
 OUTPUT_TIMEOUT_SECONDS = 120
 """For the last output of a cell to arrive after the cell has ended. nbclient's own 4 seconds are
 too few for large outputs on a busy machine."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -166,8 +161,8 @@ def execute_notebook(run: NotebookRun) -> ExecutedNotebook:
         try:
             use = _papermill(run, content, memory)
         except NotebookError as error:
-            raise _keep_failed(run, memory, error) from error.__cause__
-        path, notebook = _save(run, memory, run.destination)
+            raise keep_failed(run, memory, error) from error.__cause__
+        path, notebook = save(run, memory, run.destination)
     scraps = scraps_of(notebook)
     return ExecutedNotebook(
         path=path,
@@ -338,61 +333,3 @@ def _kernel_arguments(run: NotebookRun, kernel: Kernel) -> list[str]:
     if run.startup_file is not None:
         arguments.append(f"--IPKernelApp.exec_files={run.startup_file}")
     return arguments
-
-
-def _save(
-    run: NotebookRun, memory: NotebookMemory, wanted: Path, has_failed: bool = False
-) -> tuple[Path, Any]:
-    """Write what papermill wrote last, without secrets, under a free name; return both."""
-    import nbformat
-
-    notebook = nbformat.reads(memory.content, as_version=4)  # type: ignore[no-untyped-call]
-    clean = without_secrets(notebook, spellings(run.secrets))
-    if clean != notebook:
-        logger.warning("A secret was removed from the executed notebook %s.", run.source.name)
-    if not has_failed:
-        # One that ended early on purpose has failed in papermill's eyes.
-        clean["cells"] = [cell for cell in clean["cells"] if not _is_error_marker(cell)]
-    for cell in clean["cells"]:
-        if "outputs" in cell:
-            cell["outputs"] = [out for out in cell["outputs"] if not _is_event_scrap(out)]
-    notebook = nbformat.from_dict(clean)  # type: ignore[no-untyped-call]
-    try:
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        path = free_path(wanted)
-        paths = {"input_path": str(run.source), "output_path": str(path)}
-        notebook["metadata"].setdefault("papermill", {}).update(paths)
-        with written_whole(path) as temporary:
-            text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise NotebookError(
-            f"Notebook {run.source.name}",
-            f"was executed, but cannot be written to {wanted.parent} ({error.strerror}).",
-            "Make room there or correct the permissions, then run it again.",
-        ) from error
-    return path, notebook
-
-
-def _is_error_marker(cell: Mapping[str, Any]) -> bool:
-    return "papermill-error-cell-tag" in cell["metadata"].get("tags", ())
-
-
-def _is_event_scrap(output: Mapping[str, Any]) -> bool:
-    """Return whether an output names a temporary file of dagstermill."""
-    return (scrap_name(output) or "").startswith(EVENT_PREFIX)
-
-
-def _keep_failed(run: NotebookRun, memory: NotebookMemory, error: NotebookError) -> NotebookError:
-    """Save what there is of the executed notebook and say where it lies."""
-    if memory.content is None:
-        return error
-    kept: Path | None = None
-    try:
-        kept, _ = _save(run, memory, run.failed_dir / run.destination.name, has_failed=True)
-        note = f"The failed notebook is {kept}."
-    except NotebookError as unsaved:
-        note = f"The failed notebook {unsaved.problem}"
-    failed = NotebookError(error.where, error.problem, f"{note} {error.hint}".strip())
-    failed.kept = kept
-    return failed
