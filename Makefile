@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 DEMO_DIR ?= .demo
 DEMO_OUTPUTS ?= outputs
 DEMO_ARGS ?=
+TEST_WORKERS ?= 2
+# A file's tests stay together: many share a service.
+SIDE_BY_SIDE := -n $(TEST_WORKERS) --dist loadfile
 
 # Compiled bytecode is left behind by the set-up whatever this says; without it each kernel would
 # compile its imports again.
@@ -30,10 +33,10 @@ dev: setup  ## `dagster dev` on your own AUTOFLOW_INPUTS_DIR.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml
 
 test: setup check  ## All checks and all tests but the slow ones.
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-slow: setup  ## The tests in which services are broken and started again; minutes each.
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 test-fast: setup  ## The tests that take milliseconds.
 	@$(BIN)/python -m pytest -m "not integration and not browser and not postgres and not slow"

@@ -227,7 +227,10 @@ def test_the_ui_works_below_its_path(proxy: Proxy) -> None:
 def test_live_updates_come_through(proxy: Proxy) -> None:
     """A subscription of the UI over a websocket, with a login and not without."""
     url = f"wss://localhost:{proxy.port}/autoflow/graphql"
-    with pytest.raises(InvalidStatus, match="401"), connect(url, ssl=proxy.tls):
+    with (
+        pytest.raises(InvalidStatus, match="401"),
+        connect(url, ssl=proxy.tls, open_timeout=60),
+    ):
         pass
     [run] = proxy.up.instance.get_run_ids()
     query = (
@@ -236,7 +239,11 @@ def test_live_updates_come_through(proxy: Proxy) -> None:
     )
     start = {"query": query, "variables": {"run": run}}
     with connect(
-        url, ssl=proxy.tls, subprotocols=[WEBSOCKET], additional_headers=authorization(LOGIN)
+        url,
+        ssl=proxy.tls,
+        subprotocols=[WEBSOCKET],
+        additional_headers=authorization(LOGIN),
+        open_timeout=60,
     ) as websocket:
         websocket.send(json.dumps({"type": "connection_init", "payload": {}}))
         assert json.loads(websocket.recv(60))["type"] == "connection_ack"

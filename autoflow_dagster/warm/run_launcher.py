@@ -47,6 +47,9 @@ TAG_WORKER = ".dagster/autoflow_worker"
 TERMINATE_GRACE_SECONDS = 30
 POLL_SECONDS = 0.1
 
+DISPOSE_SECONDS = 5.0
+"""For a thread to see that the run it waits for has been killed."""
+
 
 class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     """Launches each run in a process of this machine, warm when possible.
@@ -67,7 +70,8 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         self._runs = Keeper("runs")
         self._kernels: Keeper | None = None
         self._cold: list[GatedProcess] = []
-        self._ending: dict[str, ProcessIdentity] = {}
+        self._ending: dict[str, tuple[ProcessIdentity, threading.Thread]] = {}
+        self._is_disposed = False
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -182,22 +186,27 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
             self._instance.report_run_canceled(run, message="The run had no process any more.")
             return True
         if run_id not in self._ending:
-            self._ending[run_id] = identity
-            threading.Thread(
-                target=self._see_to_the_end, args=(run_id, identity), daemon=True
-            ).start()
+            thread = threading.Thread(
+                target=self._see_to_the_end, args=(self._instance, run_id, identity), daemon=True
+            )
+            self._ending[run_id] = (identity, thread)
+            thread.start()
         return True
 
-    def _see_to_the_end(self, run_id: str, identity: ProcessIdentity) -> None:
+    def _see_to_the_end(
+        self, instance: DagsterInstance, run_id: str, identity: ProcessIdentity
+    ) -> None:
         deadline = time.monotonic() + self._grace_seconds
         while identity.is_running and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         was_killed = identity.send_signal(signal.SIGKILL)
         self._ending.pop(run_id, None)
-        run = self._instance.get_run_by_id(run_id) if self.has_instance else None
-        if was_killed and run is not None and not run.is_finished:
+        if not was_killed or self._is_disposed:
+            return
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
             message = f"The run did not end within {self._grace_seconds} seconds and was killed."
-            self._instance.report_run_canceled(run, message=message)
+            instance.report_run_canceled(run, message=message)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -224,8 +233,10 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     def dispose(self) -> None:
         """End the fork servers, and the runs that were asked to end; other runs go on."""
-        for identity in list(self._ending.values()):
+        self._is_disposed = True
+        for identity, thread in list(self._ending.values()):
             identity.send_signal(signal.SIGKILL)
+            thread.join(DISPOSE_SECONDS)  # the instance's storage is about to be closed
         self._runs.close()
         if self._kernels is not None:
             self._kernels.close()
