@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,11 @@ SLOW_MODULES = (
     "test_warm_run_launcher",
 )
 """Each takes minutes: services are started, broken and started again. `make test-slow` runs them."""
+
+
+def pytest_configure() -> None:
+    """Let commands print as into a pipe: running tests side by side sets a terminal's width."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
