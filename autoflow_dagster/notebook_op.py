@@ -98,7 +98,7 @@ def _execute(
     def on_cell(progress: CellProgress) -> None:
         elapsed = time.monotonic() - started
         context.log.info(
-            f"{notebook.filename}: cell {progress.number} of {progress.total}, {elapsed:.1f} s"
+            f"{notebook.filename}: code cell {progress.number} of {progress.total}, {elapsed:.1f} s"
         )
 
     run = NotebookRun(

@@ -401,7 +401,7 @@ def test_a_run_says_which_cell_of_how_many_it_is_at(
     events = _run(graphql, _run_id(deployment, DONE))["eventConnection"]["events"]
     lines = [event["message"] for event in events if event["__typename"] == "LogMessageEvent"]
     for number in range(1, 7):
-        assert any(line.startswith(f"first.ipynb: cell {number} of 6, ") for line in lines)
+        assert any(line.startswith(f"first.ipynb: code cell {number} of 6, ") for line in lines)
 
 
 def test_a_run_has_tags_that_say_what_it_is_for(deployment: Deployment, graphql: Graphql) -> None:

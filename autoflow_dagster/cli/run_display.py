@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from autoflow_dagster.cli.run_choice import Wanted
     from autoflow_dagster.job_spec import JobSpec
 
-_CELL = re.compile(r": cell (\d+) of (\d+)\b")
+_CELL = re.compile(r": code cell (\d+) of (\d+)\b")
 """What a notebook's step logs before each cell."""
 
 
@@ -153,7 +153,7 @@ class RunDisplay:
                 self._bars[step],
                 completed=number - 1,
                 total=total,
-                count=f"cell {number} of {total}",
+                count=f"code cell {number} of {total}",
             )
 
     def _add_bar(self, step: str) -> None:
