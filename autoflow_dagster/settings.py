@@ -53,6 +53,39 @@ def _language(text: str) -> str:
     return text
 
 
+def default_concurrency(cores: int, memory_bytes: int) -> int:
+    """Return how many runs go at the same time unless somebody says.
+
+    One more than cores, because a run waits now and then: for FlowAPI, and for being started. The
+    service takes about a gigabyte, a run with its kernel up to half of one.
+
+    Examples
+    --------
+    >>> default_concurrency(cores=2, memory_bytes=8 * 2**30)
+    3
+    >>> default_concurrency(cores=2, memory_bytes=2 * 2**30)
+    2
+    >>> default_concurrency(cores=16, memory_bytes=64 * 2**30)
+    8
+    """
+    fit = (memory_bytes - 2**30) // 2**29
+    return max(1, min(cores + 1, fit, 8))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+
+
+def _memory_bytes() -> int:
+    """Return how much memory there is for this machine or container."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return memory
+    return min(memory, int(limit)) if limit.isdecimal() else memory
+
+
 def _one_of(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
@@ -173,10 +206,10 @@ class Settings:
     )
     max_concurrent_runs: int = _setting(
         "AUTOFLOW_MAX_CONCURRENT_RUNS",
-        max(2, min(os.cpu_count() or 2, 8)),
+        default_concurrency(_cores(), _memory_bytes()),
         _positive_int,
         "Most runs at the same time.",
-        shown="number of cores, 2 to 8",
+        shown="a run more than cores, up to 8, as far as memory lasts",
     )
     flowapi_connect_timeout_seconds: float = _setting(
         "AUTOFLOW_FLOWAPI_CONNECT_TIMEOUT",

@@ -60,7 +60,7 @@ class TestDefaults:
         assert settings.flowapi_timeout_seconds == 45
         assert settings.pdf_engine == "typst"
         assert settings.kernel_env == ()
-        assert 2 <= settings.max_concurrent_runs <= 8
+        assert 1 <= settings.max_concurrent_runs <= 8
 
     def test_an_empty_value_counts_as_unset(self) -> None:
         """Compose files set variables to nothing."""

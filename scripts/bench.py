@@ -131,7 +131,7 @@ def measure_product(
     *,
     dates: int,
     warm: bool = True,
-    runs_at_once: int = CORES,
+    runs_at_once: int | None = None,
 ) -> Timing:
     """Time the product over a backlog."""
     product = Product(workload, bench.new_directory("product"), flowapi, warm, runs_at_once)
@@ -143,8 +143,8 @@ def bench_example(bench: Bench, with_cold: bool) -> None:
     """Measure the example: loops, and the product warm and cold, in turns."""
     workload = example(bench.new_directory("example"))
     with flowapi_for(workload, bench.dates + UNTIMED) as flowapi:
-        say("one loop over all dates, so that FlowAPI has all results: not timed")
-        measure_loops(bench, workload, flowapi, 1, bench.dates + UNTIMED - 1)
+        say("loops over all dates, so that FlowAPI has all results: not timed")
+        measure_loops(bench, workload, flowapi, CORES, bench.dates + UNTIMED - CORES)
         for _ in range(bench.pairs):
             bench.turn("example, one loop", lambda: measure_loops(bench, workload, flowapi, 1, 7))
             bench.turn(
@@ -201,7 +201,7 @@ def bench_idle(bench: Bench) -> None:
     workload = example(bench.new_directory("idle"))
     seconds = []
     with flowapi_for(workload, UNTIMED) as flowapi:
-        product = Product(workload, bench.new_directory("idle"), flowapi, True, CORES)
+        product = Product(workload, bench.new_directory("idle"), flowapi, True)
         with product.running() as instance:
             product.time_backlog(instance, 0)
             for _ in range(2 * bench.pairs + 1):

@@ -35,8 +35,8 @@ class Product:
     ----------
     warm : bool
         Whether runs and kernels start warm.
-    runs_at_once : int
-        How many run at the same time.
+    runs_at_once : int or None
+        How many run at the same time; None for what the product does by itself.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Product:
         directory: Path,
         flowapi: DemoFlowapi,
         warm: bool,
-        runs_at_once: int,
+        runs_at_once: int | None = None,
     ) -> None:
         switch = "on" if warm else "off"
         self.outputs = directory / "outputs"
@@ -57,7 +57,7 @@ class Product:
                 "AUTOFLOW_SENSOR_INTERVAL": str(SENSOR_INTERVAL),
                 "AUTOFLOW_SECRETS_DIR": str(directory / "no-secrets"),
                 "AUTOFLOW_DB_URI": "",
-                "AUTOFLOW_MAX_CONCURRENT_RUNS": str(runs_at_once),
+                **({"AUTOFLOW_MAX_CONCURRENT_RUNS": str(runs_at_once)} if runs_at_once else {}),
                 "AUTOFLOW_WARM_RUNS": switch,
                 "AUTOFLOW_WARM_KERNELS": switch,
                 "FLOWAPI_URL": flowapi.url,
