@@ -243,18 +243,19 @@ def bench_growth(bench: Bench) -> None:
             )
 
 
-def run_sections(bench: Bench, sections: list[str]) -> None:
-    """Measure what was asked for."""
-    if "example" in sections:
-        bench_example(bench, "cold" in sections)
-    if "empty" in sections:
-        bench_empty(bench)
-    if "idle" in sections:
-        bench_idle(bench)
-    if "stock" in sections:
-        bench_stock(bench)
-    if "growth" in sections:
-        bench_growth(bench)
+def run_sections(bench: Bench, sections: list[str]) -> Iterator[None]:
+    """Measure what was asked for; stops after each section."""
+    measures: dict[str, Callable[[], None]] = {
+        "example": lambda: bench_example(bench, "cold" in sections),
+        "empty": lambda: bench_empty(bench),
+        "idle": lambda: bench_idle(bench),
+        "stock": lambda: bench_stock(bench),
+        "growth": lambda: bench_growth(bench),
+    }
+    for section, measure in measures.items():
+        if section in sections:
+            measure()
+            yield
 
 
 def as_json(bench: Bench) -> dict[str, Any]:
@@ -333,6 +334,13 @@ def as_markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write(result: dict[str, Any], directory: Path) -> None:
+    """Write the results so far: who interrupts the rest has them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "latest.json").write_text(json.dumps(result, indent=2) + "\n")
+    (directory / "latest.md").write_text(as_markdown(result))
+
+
 def main() -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -346,12 +354,9 @@ def main() -> None:
         say("PYTHONDONTWRITEBYTECODE is ignored: each kernel would compile its imports again")
     with tempfile.TemporaryDirectory(prefix="autoflow-bench-") as directory:
         bench = Bench(Path(directory), options.dates, options.pairs, options.retries)
-        run_sections(bench, options.only)
-    result = as_json(bench)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "latest.json").write_text(json.dumps(result, indent=2) + "\n")
-    (options.output / "latest.md").write_text(as_markdown(result))
-    print(as_markdown(result))
+        for _ in run_sections(bench, options.only):
+            write(as_json(bench), options.output)
+    print(as_markdown(as_json(bench)))
 
 
 if __name__ == "__main__":
