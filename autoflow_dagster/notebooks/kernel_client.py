@@ -15,6 +15,10 @@ from jupyter_client.asynchronous.client import AsyncKernelClient  # noqa: TID253
 REPLY_SECONDS = 1.0
 """To wait for a reply before asking again: a kernel that just starts may miss a question."""
 
+FIRST_WAIT_SECONDS = 0.05
+"""For the answer to everybody once the reply is there, doubled each time. Four times in ten the channel
+is connected a moment too late for the first one, and all that is left to do is to ask again."""
+
 
 class PromptKernelClient(AsyncKernelClient):
     """Ready as soon as the kernel has answered, and what it sends to everybody arrives.
@@ -36,26 +40,28 @@ class PromptKernelClient(AsyncKernelClient):
             When the kernel dies before it is ready, or the time is up.
         """
         deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+        wait = FIRST_WAIT_SECONDS
         while time.monotonic() < deadline:
             question = self.kernel_info()
             reply = await self._answer(self.shell_channel, question)
             # Sent to everybody, and last of all: when it is here, so is what was sent before, and
             # the channel works; it may have been connected too late for this one.
-            if reply and await self._answer(self.iopub_channel, question, "idle"):
+            if reply and await self._answer(self.iopub_channel, question, "idle", wait):
                 self._handle_kernel_info_reply(reply)
                 return
+            wait = min(2 * wait, REPLY_SECONDS)
             if not await self._is_kernel_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")
         raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds")
 
     async def _answer(
-        self, channel: Any, question: str, state: str | None = None
+        self, channel: Any, question: str, state: str | None = None, wait: float = REPLY_SECONDS
     ) -> dict[str, Any] | None:
         """Return the message that answers a question, or that says so; None when it does not come."""
         try:
-            async with asyncio.timeout(REPLY_SECONDS):
+            async with asyncio.timeout(wait):
                 while True:
-                    message: dict[str, Any] = await channel.get_msg(timeout=REPLY_SECONDS)
+                    message: dict[str, Any] = await channel.get_msg(timeout=wait)
                     is_answer = message["parent_header"].get("msg_id") == question
                     if is_answer and message["content"].get("execution_state") == state:
                         return message

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from autoflow_dagster.warm.kernel_surroundings import settle
 
@@ -110,11 +112,36 @@ def _end_with_client(connection: socket.socket) -> None:
                 os._exit(1)
 
     setattr(kernelapp, _POLLER, ClientPoller)
+    _end_promptly()
+
+
+def _end_promptly() -> None:
+    """Let a kernel end at once when it is asked to.
+
+    ipykernel stops the thread that sends output, and waits for the one that was asked to end, which
+    may just be waiting for the first to send output. After 2.5 seconds jupyter_client kills it, and
+    what the notebook has registered with atexit does not run.
+    """
+    from ipykernel.ipkernel import IPythonKernel
+
+    do_shutdown = IPythonKernel.do_shutdown
+
+    def flushing_first(self: Any, restart: bool) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            if hasattr(stream, "pub_thread"):
+                vars(stream)["flush"] = lambda: None
+        return do_shutdown(self, restart)  # type: ignore[no-untyped-call]
+
+    IPythonKernel.do_shutdown = flushing_first  # type: ignore[method-assign]
 
 
 def _kernel_obstacle() -> str:
     from ipykernel import kernelapp
+    from ipykernel.ipkernel import IPythonKernel
 
+    if not hasattr(IPythonKernel, "do_shutdown"):
+        return "this version of ipykernel ends kernels in another way"
     return "" if hasattr(kernelapp, _POLLER) else f"this version of ipykernel has no {_POLLER}"
 
 
