@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from autoflow_dagster.notebooks.execution import NotebookRun, execute_notebook
 from autoflow_dagster.warm.keeper import Keeper
-from autoflow_dagster_tests.conftest import wait_for
+from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.kernel_sessions import KernelSession
 
 pytestmark = pytest.mark.integration
@@ -228,20 +229,33 @@ def test_it_is_known_how_a_kernel_ended(
 
 
 def test_a_kernel_that_is_shut_down_ends_properly(server: Path, inputs: Path) -> None:
-    """What is registered to run at exit runs, and the status is 0; each time.
+    """What is registered to run at exit runs, and the status is 0."""
+    proof = inputs / "proof"
+    with warm(server, inputs) as kernel:
+        process = kernel.process
+        kernel.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(proof)!r}).touch)")
+        kernel.shut_down()
+        assert process.poll() == 0
+    assert proof.exists()
 
-    One in four would wait for itself until it is killed, if ipykernel had its way.
-    """
-    for number in range(12):
-        proof = inputs / f"proof {number}"
-        with warm(server, inputs) as kernel:
-            process = kernel.process
-            kernel.run(
-                f"import atexit, pathlib; atexit.register(pathlib.Path({str(proof)!r}).touch)"
-            )
-            kernel.shut_down()
-            assert process.poll() == 0
-        assert proof.exists()
+
+def test_notebooks_end_promptly(server: Path, inputs: Path) -> None:
+    """Left to ipykernel, one kernel in four waits for itself, for 2.5 seconds and more."""
+    source = inputs / "a.ipynb"
+    write_notebook(source, "print(1)")
+    seconds = []
+    for number in range(16):
+        run = NotebookRun(
+            source=source,
+            destination=inputs / f"executed {number}.ipynb",
+            failed_dir=inputs / "failed",
+            parameters={},
+            working_dir=inputs,
+            environment=ENVIRONMENT,
+            kernel_server=server,
+        )
+        seconds.append(execute_notebook(run).duration_seconds)
+    assert sorted(seconds)[-2] < 2.4, seconds  # one may be late on a busy machine
 
 
 def test_memory_limits_hold(server: Path, inputs: Path) -> None:

@@ -118,9 +118,8 @@ def _end_with_client(connection: socket.socket) -> None:
 def _end_promptly() -> None:
     """Let a kernel end at once when it is asked to.
 
-    ipykernel stops the thread that sends output, and waits for the one that was asked to end, which
-    may just be waiting for the first to send output. After 2.5 seconds jupyter_client kills it, and
-    what the notebook has registered with atexit does not run.
+    ipykernel stops the thread that sends output, then waits for another one, which may just be
+    waiting for the first to send output: until jupyter_client loses patience, after 2.5 seconds.
     """
     from ipykernel.ipkernel import IPythonKernel
 
