@@ -335,8 +335,12 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 
 def write(result: dict[str, Any], directory: Path) -> None:
-    """Write the results so far: who interrupts the rest has them."""
+    """Write the results so far; what was not measured this time stays as it was."""
     directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        before = json.loads((directory / "latest.json").read_text())
+        groups = {k: {**before.get(k, {}), **v} for k, v in result.items() if isinstance(v, dict)}
+        result = {**before, **result, **groups}
     (directory / "latest.json").write_text(json.dumps(result, indent=2) + "\n")
     (directory / "latest.md").write_text(as_markdown(result))
 
