@@ -145,13 +145,14 @@ def take_standard_files(descriptors: Sequence[int]) -> None:
 
 
 def reset_signals() -> None:
-    """Give this process the signal handling that an interpreter starts with."""
+    """Give this process the signal handling that an interpreter starts with.
+
+    What is ignored stays ignored, as in any child: SIGHUP for a service that nohup has started.
+    """
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():
         if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None):
             signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

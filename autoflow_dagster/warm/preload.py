@@ -20,6 +20,7 @@ from types import ModuleType
 
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
+_BYTECODE = "__pycache__"
 
 
 @dataclass
@@ -158,10 +159,18 @@ class Freshness:
         self._path_entries = [Path(entry) for entry in sys.path if entry]
         self._watched = [*self._path_entries, Path(os.path.realpath(sys.executable)), *watched]
         self._before = _stamps(self._watched)
+        self._without_bytecode = {
+            path: names
+            for path in self._path_entries
+            if (names := _names(path)) is not None and _BYTECODE not in names
+        }
         self._edited: Mapping[Path, tuple[int, int] | None] = {}
 
     def modules_are_loaded(self) -> None:
         """Look at the files of all modules; call when the imports are done."""
+        for path, names in self._without_bytecode.items():
+            if _names(path) == names | {_BYTECODE}:  # these imports have made it
+                self._before[path] = _stamp(path)
         files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         self._edited = _stamps(
             path for path in map(Path, filter(None, files)) if not _is_installed(path)
@@ -170,6 +179,13 @@ class Freshness:
     def is_fresh(self) -> bool:
         """Return whether nothing has changed since."""
         return _stamps(self._watched) == self._before and _stamps(self._edited) == self._edited
+
+
+def _names(directory: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(entry.name for entry in directory.iterdir())
+    except OSError:
+        return None
 
 
 def _stamps(paths: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
