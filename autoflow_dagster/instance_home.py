@@ -38,6 +38,12 @@ def prepare_home(home: Path, settings: Settings) -> None:
     # Never less than INFO: what it leaves out does not reach the UI either.
     level = "DEBUG" if settings.log_level == "DEBUG" else "INFO"
     config["python_logs"] = {"python_log_level": level}
+    # Where Dagster keeps them by itself; it passes no directory on to a class of ours.
+    config["compute_logs"] = {
+        "module": "autoflow_dagster.compute_logs",
+        "class": "AutoflowComputeLogManager",
+        "config": {"base_dir": str(home.absolute() / "storage")},
+    }
     if postgres_url(settings) is not None:
         config["storage"] = {"postgres": {"postgres_url": {"env": POSTGRES_URL_VARIABLE}}}
     home.mkdir(parents=True, exist_ok=True)

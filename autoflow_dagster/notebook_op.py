@@ -28,8 +28,8 @@ from autoflow_dagster.materialization import (
     values_metadata,
 )
 from autoflow_dagster.naming import output_stem
+from autoflow_dagster.notebooks.cell_progress import CellProgress
 from autoflow_dagster.notebooks.execution import (
-    CellProgress,
     ExecutedNotebook,
     NotebookRun,
     execute_notebook,

@@ -69,7 +69,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_notebook(
         inputs / "first.ipynb",
         "if day == '2016-01-03':\n    raise ValueError('DUMMY_MISTAKE')",
-        "import time\nprint('PRINTED', missing)\ntime.sleep(0.7)",
+        "import time\nprint('PRINTED', missing)\ntime.sleep(1.5)",
         parameters="day = None\nmissing = None",
     )
     write_notebook(inputs / "second.ipynb", "previous", parameters="previous = None")

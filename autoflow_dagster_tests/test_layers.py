@@ -29,11 +29,11 @@ BANDS: Mapping[str, str] = {
         settings site versions warm
     """,
     "Dagster": """
-        assets backfills build cdr_assets data_versions history_import job_spec jobs
+        assets backfills build cdr_assets compute_logs data_versions history_import job_spec jobs
         launch_config launch_guard ledger materialization notebook_op
         notebooks.dagstermill_resources notebooks.dagstermill_session partition_keys progress
         report_op retention retention_job run_requests run_values scrap_metadata sensors service
-        site_in_background site_sensor warm.run_launcher
+        site_in_background site_sensor warm.rehearsal warm.run_launcher
     """,
     "entry points": "__main__ cli definitions",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -21,9 +22,9 @@ from typing import Any
 import pytest
 
 from autoflow_dagster.errors import NotebookError
+from autoflow_dagster.notebooks.cell_progress import SLOW_SECONDS, CellProgress, SlowCells
 from autoflow_dagster.notebooks.errors import CellCounter
 from autoflow_dagster.notebooks.execution import (
-    CellProgress,
     ExecutedNotebook,
     NotebookRun,
     execute_notebook,
@@ -267,7 +268,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Good:
             "from pathlib import Path\n"
             "print(f'WAITING with {os.environ[\"FLOWAPI_TOKEN\"]}', flush=True)\n"
             "deadline = time.monotonic() + 60\n"
-            "while not Path('flag').exists():\n"
+            "while not (Path('flag').exists() and Path('told').exists()):\n"
             "    assert time.monotonic() < deadline, 'nobody listens'\n"
             "    time.sleep(0.01)\n"
             "print('complaint', file=sys.stderr)"
@@ -285,12 +286,17 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Good:
     ]
     stdout, stderr = Handshake(place.inputs / "flag"), io.StringIO()
     progress: list[CellProgress] = []
+
+    def on_cell(cell: CellProgress) -> None:
+        progress.append(cell)
+        (place.inputs / "told").touch()
+
     environ = {**os.environ, "FLOWAPI_TOKEN": TOKEN, "AUTOFLOW_DB_PASSWORD": "DUMMY"}
     run = place.run(
         notebook(*cells),
         parameters={"given": "injected", "dates": [["2016-01-01", "2016-01-02"]], "nothing": None},
         environment=kernel_environment(environ),
-        on_cell=progress.append,
+        on_cell=on_cell,
         stdout=stdout,
         stderr=stderr,
         timeout=timedelta(minutes=2),
@@ -299,6 +305,33 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Good:
     before = Path.cwd()
     executed = execute_notebook(run)
     return Good(place, run, executed, progress, stdout.getvalue(), stderr.getvalue(), before)
+
+
+class TestSlowCells:
+    """Of which cells is told."""
+
+    def test_only_the_one_that_runs_for_long(self) -> None:
+        """Not those that were over before, and none when all are."""
+        told: list[CellProgress] = []
+        first, second, third = (CellProgress(number, 3) for number in (1, 2, 3))
+
+        async def cells() -> None:
+            is_told = asyncio.Event()
+
+            def tell(cell: CellProgress) -> None:
+                told.append(cell)
+                is_told.set()
+
+            slow = SlowCells(tell)
+            slow.begin(first)
+            slow.begin(second)
+            await asyncio.wait_for(is_told.wait(), 60)
+            slow.begin(third)
+            slow.close()
+            await asyncio.sleep(2 * SLOW_SECONDS)  # nothing is to happen in this time
+
+        asyncio.run(cells())
+        assert told == [second]
 
 
 @pytest.mark.integration
@@ -335,8 +368,9 @@ class TestGoodNotebook:
         assert Path.cwd() == good.directory_before
 
     def test_cells_are_counted_while_they_are_executed(self, good: Good) -> None:
-        """Code cells that are not empty, and the injected one."""
-        assert good.progress == [CellProgress(number, 6) for number in range(1, 7)]
+        """Code cells that are not empty, and the injected one; the notebook waited to be told of."""
+        assert CellProgress(4, 6) in good.progress
+        assert good.progress == sorted(good.progress, key=lambda cell: cell.number)
         assert good.executed.cells == 6
 
     def test_it_says_with_what_it_was_executed(self, good: Good) -> None:

@@ -239,6 +239,61 @@ def test_a_kernel_that_is_shut_down_ends_properly(server: Path, inputs: Path) ->
     assert proof.exists()
 
 
+ENDINGS = """
+import atexit, logging.handlers, pathlib, tempfile, threading, time
+import beside
+
+here = pathlib.Path.cwd()
+atexit.register((here / 'registered').touch)
+
+class Finalized:
+    def __init__(self, name):
+        self.touch = (here / name).touch
+    def __del__(self):
+        self.touch()
+
+object_in_a_variable = Finalized('finalized')
+in_a_cycle = Finalized('cycle')
+in_a_cycle.itself = in_a_cycle
+beside.kept = Finalized('module')
+
+written = open('written', 'w')
+written.write('all of it')
+temporary = tempfile.NamedTemporaryFile(dir=here, prefix='temporary')
+directory = tempfile.TemporaryDirectory(dir=here, prefix='temporary')
+
+def late():
+    time.sleep(0.3)
+    (here / 'thread').touch()
+
+threading.Thread(target=late).start()
+handler = logging.handlers.MemoryHandler(100, target=logging.FileHandler('log'))
+logging.getLogger('of the notebook').addHandler(handler)
+logging.getLogger('of the notebook').warning('said last')
+"""
+
+
+def test_what_is_left_at_the_end_ends_as_in_an_ordinary_kernel(server: Path, inputs: Path) -> None:
+    """Threads, open files, buffered messages, temporary files and objects that do something then."""
+    left = []
+    for socket in (server, None):
+        directory = inputs / ("warm" if socket else "ordinary")
+        directory.mkdir()
+        (directory / "beside.py").touch()
+        with KernelSession(socket, directory, ENVIRONMENT) as kernel:
+            assert kernel.is_warm == (socket is not None)
+            process = kernel.process
+            assert kernel.run(ENDINGS) == ""
+            kernel.shut_down()
+            assert process.poll() == 0
+        left.append({p.name: p.read_text() for p in directory.iterdir() if p.is_file()})
+    assert left[0] == left[1]
+    assert left[0]["written"] == "all of it"
+    assert "said last" in left[0]["log"]
+    assert left[0].keys() >= {"registered", "finalized", "cycle", "module", "thread"}
+    assert not [name for name in left[0] if name.startswith("temporary")]
+
+
 def test_notebooks_end_promptly(server: Path, inputs: Path) -> None:
     """Left to ipykernel, one kernel in four waits for itself, for 2.5 seconds and more."""
     source = inputs / "a.ipynb"
@@ -256,6 +311,22 @@ def test_notebooks_end_promptly(server: Path, inputs: Path) -> None:
         )
         seconds.append(execute_notebook(run).duration_seconds)
     assert sorted(seconds)[-2] < 2.4, seconds  # one may be late on a busy machine
+
+
+def test_a_kernel_ends_without_taking_modules_apart(server: Path, inputs: Path) -> None:
+    """The server's modules are shared until the end, and not copied only to be dropped."""
+    with warm(server, inputs) as kernel:
+        process = kernel.process
+        kernel.run("import threading")
+        kernel.run(
+            "class Told:\n"
+            "    def __del__(self):\n"
+            "        open('told', 'w').close()\n"
+            "threading.told = Told()"
+        )
+        kernel.shut_down()
+        assert process.poll() == 0
+    assert not (inputs / "told").exists()
 
 
 def test_memory_limits_hold(server: Path, inputs: Path) -> None:

@@ -208,3 +208,23 @@ def test_hints_are_of_installed_packages(name: str) -> None:
         pytest.importorskip(name)
     else:
         importlib.import_module(name)
+
+
+@pytest.mark.integration
+def test_a_rehearsal_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No thread, process, open file or temporary one, and not a word: runs are forked from there."""
+    code = (
+        "from autoflow_dagster.warm import preload, rehearsal\n"
+        "before = preload.open_descriptors()\n"
+        "rehearsal.rehearse_run()\n"
+        "assert preload.doubt(before) == '', preload.doubt(before)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []

@@ -6,18 +6,19 @@ and in the failed directory when it did not; before that it is in memory only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
 from autoflow_dagster.errors import NotebookError
+from autoflow_dagster.notebooks.cell_progress import CellProgress, SlowCells
 from autoflow_dagster.notebooks.errors import CellCounter, cell_failed, stopped
 from autoflow_dagster.notebooks.keeping import keep_failed, save
 from autoflow_dagster.notebooks.kernel_output import redacted_output
@@ -43,20 +44,6 @@ START_TIMEOUT_SECONDS = 120
 OUTPUT_TIMEOUT_SECONDS = 120
 """For the last output of a cell to arrive after the cell has ended. nbclient's own 4 seconds are
 too few for large outputs on a busy machine."""
-
-
-@dataclass(frozen=True)
-class CellProgress:
-    """A code cell is about to be executed.
-
-    Attributes
-    ----------
-    number, total : int
-        Counted over all code cells, from 1.
-    """
-
-    number: int
-    total: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +73,7 @@ class NotebookRun:
     subject : str
         What to add to a message after the notebook's name, such as "for reference date 2016-01-07".
     on_cell : callable or None
-        Called before each code cell.
+        Called with each code cell that takes long, while it runs.
     stdout, stderr : text file or None
         Receive what the notebook prints, while it runs.
     startup_file : Path or None
@@ -237,14 +224,16 @@ def _call_papermill(
 ) -> None:
     import papermill
 
+    slow_cells = SlowCells(run.on_cell)
+
     def on_cell_execute(cell: Any, cell_index: int) -> None:
         counter.begin(cell_index)
-        if run.on_cell:
-            run.on_cell(CellProgress(counter.executed, counter.total))
+        slow_cells.begin(CellProgress(counter.executed, counter.total))
 
     keep_papermill_translator()
     secrets = spellings(run.secrets)
     with (
+        contextlib.closing(slow_cells),
         _redacted(run.stdout, secrets) as stdout,
         _redacted(run.stderr, secrets) as stderr,
         redacted_output(run.stderr, secrets) as kernel_output,
@@ -302,7 +291,7 @@ def _notebook_error(run: NotebookRun, counter: CellCounter, error: Exception) ->
     return stopped(run.source.name, place, run.subject, problem, hint, secrets)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _redacted(stream: TextIO | None, secrets: tuple[str, ...]) -> Iterator[RedactedStream | None]:
     if stream is None:
         yield None

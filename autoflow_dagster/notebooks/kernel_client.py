@@ -10,6 +10,7 @@ import time
 from queue import Empty
 from typing import Any
 
+import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient  # noqa: TID253
 
 REPLY_SECONDS = 1.0
@@ -19,12 +20,26 @@ FIRST_WAIT_SECONDS = 0.05
 """For the answer to everybody once the reply is there, doubled each time. Four times in ten the channel
 is connected a moment too late for the first one, and all that is left to do is to ask again."""
 
+RECONNECT_MILLISECONDS = 10
+"""Between attempts to connect to a kernel that does not listen yet, which is the rule; for ZeroMQ by
+itself a tenth of a second, more than a warm kernel takes to start."""
+
+
+def connect_promptly(context: zmq.Context[Any]) -> None:
+    """Have the sockets that will be made look often for a kernel that does not listen yet."""
+    context.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
+
 
 class PromptKernelClient(AsyncKernelClient):
     """Ready as soon as the kernel has answered, and what it sends to everybody arrives.
 
     jupyter_client's own takes a fifth of a second longer for each kernel: it waits for silence.
     """
+
+    def start_channels(self, *args: Any, **kwargs: Any) -> None:
+        """Connect to the kernel."""
+        connect_promptly(self.context)
+        super().start_channels(*args, **kwargs)
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait for the kernel.

@@ -96,13 +96,14 @@ def kernel_manager_class(
     """
     from jupyter_client.manager import AsyncKernelManager
 
-    from autoflow_dagster.notebooks.kernel_client import PromptKernelClient
+    from autoflow_dagster.notebooks.kernel_client import PromptKernelClient, connect_promptly
     from autoflow_dagster.warm.kernel_provisioner import WarmProvisioner
 
     class NotebookKernelManager(AsyncKernelManager):
         """Starts kernels with a given environment, warm when there is a server."""
 
         async def start_kernel(self, **kw: Any) -> None:
+            connect_promptly(self.context)
             if environment is not None:
                 kw.setdefault("env", dict(environment))
             if output is not None:

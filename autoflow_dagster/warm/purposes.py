@@ -51,9 +51,9 @@ class Purpose:
         As tools such as top show the processes.
     in_child : callable
         Called in the forked process before the module is run, with the connection to the client.
-    rehearse : callable
-        Called in the server after the imports: does what each process would do first, for what
-        stays in caches. May fail, which changes nothing.
+    rehearsal : str or None
+        Name of a function, ``module:function``, called in the server after the imports: does what
+        each process would do first, for what stays in caches. May fail, which changes nothing.
     obstacle : callable
         Says after the imports why the module cannot be run in a forked process; usually nothing.
     """
@@ -66,19 +66,8 @@ class Purpose:
     free_variables: tuple[str, ...]
     process_name: str
     in_child: Callable[[socket.socket], None]
-    rehearse: Callable[[], None] = lambda: None
+    rehearsal: str | None = None
     obstacle: Callable[[], str] = lambda: ""
-
-
-def _rehearse_run() -> None:
-    """Make the schema of notebooks usable, and read which characters the fonts have."""
-    import nbformat
-
-    from autoflow_dagster.reports.fonts import characters, font_directories, font_paths
-
-    nbformat.validate(nbformat.v4.new_notebook())  # type: ignore[no-untyped-call]
-    for path in font_paths(font_directories()):
-        characters(path)
 
 
 def _leave_client(connection: socket.socket) -> None:
@@ -204,7 +193,7 @@ RUNS = Purpose(
     free_variables=_OF_SHELLS,
     process_name="autoflow-run",
     in_child=_leave_client,
-    rehearse=_rehearse_run,
+    rehearsal="autoflow_dagster.warm.rehearsal:rehearse_run",
 )
 
 KERNELS = Purpose(

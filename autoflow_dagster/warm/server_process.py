@@ -12,6 +12,7 @@ import gc
 import itertools
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
@@ -19,8 +20,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoflow_dagster.warm import become, preload
+from autoflow_dagster.warm.ending import PromptEnd
 from autoflow_dagster.warm.fork_server import ForkServer
 from autoflow_dagster.warm.kernel_surroundings import KernelUses, is_within, kernel_surroundings
 from autoflow_dagster.warm.notebook_imports import learned_modules, watched_files
@@ -44,11 +47,14 @@ class Plan:
         Modules that those import and that can be.
     starts : int
         Counted from 1.
+    rehearses : bool
+        Whether the server does what its purpose rehearses.
     """
 
     without: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     starts: int = 1
+    rehearses: bool = True
 
     def allows(self, module: str) -> bool:
         """Return whether a module may be imported."""
@@ -57,6 +63,7 @@ class Plan:
 
 def main(arguments: Sequence[str]) -> None:
     """Import, serve, and in a forked process run what was asked for."""
+    prompt_end = PromptEnd()
     options = _parse(arguments)
     if options.plan is not None:
         arguments = arguments[:-2]  # a later server starts without this one's findings
@@ -68,7 +75,8 @@ def main(arguments: Sequence[str]) -> None:
         server.clean_up()
     del server
     if task is not None:
-        become.run(task)
+        with prompt_end.after():
+            become.run(task)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -118,8 +126,9 @@ def _import_everything(
     if doubtful or uses.modules:
         plan = _revised(plan, doubtful, uses.modules, before, options.purpose)
         _start_anew(plan, options, environment, arguments)
-    with contextlib.suppress(Exception):
-        purpose.rehearse()
+    if plan.rehearses and (reason := _rehearse(purpose, descriptors)):
+        _say(options.purpose, f"not rehearsed: {reason}")
+        _start_anew(_next(plan, rehearses=False), options, environment, arguments)
     _report(purpose, options, started, later.failed)
     freshness.modules_are_loaded()
     gc.enable()
@@ -135,6 +144,14 @@ def _import_everything(
         imposed=_changes(environment),
         own_names=preload.top_level_modules() - found_by_itself,
     )
+
+
+def _rehearse(purpose: Purpose, descriptors: frozenset[str]) -> str:
+    """Do what the purpose rehearses; return why this process must not be forked after that."""
+    if purpose.rehearsal is not None:
+        with contextlib.suppress(Exception):
+            pkgutil.resolve_name(purpose.rehearsal)()
+    return preload.doubt(descriptors)
 
 
 def _wanted(purpose: Purpose, options: argparse.Namespace) -> tuple[list[str], list[Path]]:
@@ -187,7 +204,11 @@ def _revised(
         without.append(doubtful[0])
         _say(purpose, f"left to each process: {doubtful[0]}; when imported, {doubtful[1]}")
     also = (m for m in list(sys.modules) if m not in before and not is_within(m, without))
-    return Plan(tuple(without), () if doubtful else tuple(also), plan.starts + 1)
+    return _next(plan, without=tuple(without), also=() if doubtful else tuple(also))
+
+
+def _next(plan: Plan, **changes: Any) -> Plan:
+    return dataclasses.replace(plan, starts=plan.starts + 1, **changes)
 
 
 def _start_anew(
@@ -212,7 +233,10 @@ def _read_plan(options: argparse.Namespace) -> Plan:
     with os.fdopen(options.plan, "rb") as file:
         file.seek(0)
         content = json.load(file)
-    return Plan(tuple(content["without"]), tuple(content["also"]), content["starts"])
+    of_json: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    return Plan(**of_json)
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
