@@ -29,9 +29,12 @@ from benchmark.workloads import FIRST_DAY, Workload, empty, example, loop_plan
 
 from autoflow_dagster.demo.server import DemoFlowapi
 
-SECTIONS = ("example", "empty", "cold", "idle", "stock", "growth")
+SECTIONS = ("example", "empty", "cold", "idle", "memory", "stock", "growth")
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
 PATIENCE_SECONDS = 60
+
+OF_RUNS = ("runs", "kernels", "fork server for runs", "fork server for kernels")
+"""What two loops have, too, in one form or another; the rest is there whether anything runs or not."""
 
 
 @dataclass
@@ -164,8 +167,6 @@ def bench_example(bench: Bench, with_cold: bool) -> None:
     of["example.cpu_ratio_vs_one_loop"] = bench.ratio("example, product", "example, one loop", cpu)
     of["example.wall_seconds_per_date"] = bench.median("example, product", wall)
     of["example.cpu_seconds_per_date"] = bench.median("example, product", cpu)
-    of["example.peak_mb"] = bench.median("example, product", lambda t: t.peak_mb)
-    of["example.two_loops_peak_mb"] = bench.median("example, two loops", lambda t: t.peak_mb)
     if with_cold:
         of["cold.wall_ratio_vs_papermill"] = bench.ratio(
             "example, product cold", "example, one loop", wall
@@ -215,6 +216,29 @@ def bench_idle(bench: Bench) -> None:
     of["idle_new_date.ratio"] = (statistics.median(seconds) - SENSOR_INTERVAL) / loop
 
 
+def bench_memory(bench: Bench) -> None:
+    """Measure the memory of two dates at a time, by process, beside two loops."""
+    workload = example(bench.new_directory("memory"))
+    with flowapi_for(workload, 10 + UNTIMED) as flowapi:
+        for _ in range(bench.pairs):
+            bench.turn(
+                "memory, product, two runs at a time",
+                lambda: measure_product(bench, workload, flowapi, dates=10, runs_at_once=2),
+            )
+            bench.turn("memory, two loops", lambda: measure_loops(bench, workload, flowapi, 2, 8))
+    product = sorted(
+        bench.rounds["memory, product, two runs at a time"], key=lambda timing: timing.peak_mb
+    )[bench.pairs // 2]
+    of = bench.numbers
+    of["memory.two_dates_peak_mb"] = product.peak_mb
+    of["memory.two_loops_peak_mb"] = bench.median("memory, two loops", lambda t: t.peak_mb)
+    of["memory.two_dates_peak_mb_without_service"] = sum(
+        product.memory_mb.get(part, 0.0) for part in OF_RUNS
+    )
+    for part, megabytes in product.memory_mb.items():
+        of[f"memory_by_process.{part}"] = megabytes
+
+
 def bench_stock(bench: Bench) -> None:
     """Measure stock dagstermill."""
     workload = empty(bench.new_directory("stock"))
@@ -249,6 +273,7 @@ def run_sections(bench: Bench, sections: list[str]) -> Iterator[None]:
         "example": lambda: bench_example(bench, "cold" in sections),
         "empty": lambda: bench_empty(bench),
         "idle": lambda: bench_idle(bench),
+        "memory": lambda: bench_memory(bench),
         "stock": lambda: bench_stock(bench),
         "growth": lambda: bench_growth(bench),
     }
@@ -297,6 +322,7 @@ TARGETS = {
     "empty.wall_ratio_vs_papermill": 0.5,
     "cold.wall_ratio_vs_papermill": 1.3,
     "idle_new_date.ratio": 1.0,
+    "memory.two_dates_peak_mb": 600,
 }
 
 
@@ -320,7 +346,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     for name, most in TARGETS.items():
         group, _, key = name.partition(".")
         if key in result.get(group, {}):
-            lines.append(f"| {name} | {most:g} | {result[group][key]:.2f} |")
+            value = result[group][key]
+            lines.append(f"| {name} | {most:g} | {value:.{0 if value > 100 else 2}f} |")
     lines += [
         "",
         "| Contestant | s per date | CPU s per date | peak MB |",
@@ -329,8 +356,18 @@ def as_markdown(result: dict[str, Any]) -> str:
     for name, row in result["contestants"].items():
         lines.append(
             f"| {name} | {row['wall_seconds_per_date']:.2f} | {row['cpu_seconds_per_date']:.2f} "
-            f"| {row['peak_mb']} |"
+            f"| {row['peak_mb'] or '-'} |"
         )
+    parts = result.get("memory_by_process", {})
+    if parts:
+        lines += [
+            "",
+            "Memory of two dates at a time at its peak, pages that are shared counted once, in MB:",
+            "",
+            "| Processes | MB |",
+            "|---|---|",
+            *(f"| {part} | {mb:.0f} |" for part, mb in sorted(parts.items(), key=lambda p: -p[1])),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -26,8 +26,8 @@ class Timing:
         How many were timed.
     wall, cpu : float
         Seconds for all of them.
-    peak_mb : float
-        Most memory of all processes together.
+    memory_mb : dict of str to float
+        Most memory of all processes together, by what they are.
     run_seconds : tuple of float
         Of each run from its start to its end, where there are runs.
     cell_seconds : tuple of float
@@ -37,7 +37,7 @@ class Timing:
     dates: int
     wall: float
     cpu: float
-    peak_mb: float
+    memory_mb: dict[str, float]
     disturbance: Disturbance
     run_seconds: tuple[float, ...] = ()
     cell_seconds: tuple[float, ...] = ()
@@ -46,6 +46,11 @@ class Timing:
     def wall_per_date(self) -> float:
         """Seconds of wall time for each date."""
         return self.wall / self.dates
+
+    @property
+    def peak_mb(self) -> float:
+        """Most memory of all processes together, in MB."""
+        return sum(self.memory_mb.values())
 
     @property
     def cpu_per_date(self) -> float:
@@ -83,7 +88,7 @@ def run_loops(plans: Sequence[list[Any]], environment: dict[str, str]) -> Timing
         dates=sum(len(plan) - 1 for plan in plans),
         wall=max(result["wall"] for result in results),
         cpu=cpu,
-        peak_mb=memory.peak_mb,
+        memory_mb=memory.parts,
         disturbance=Disturbance.between(before, after, cpu),
     )
 

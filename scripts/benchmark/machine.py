@@ -94,17 +94,39 @@ def cpu_seconds(roots: Iterable[int]) -> float:
     return sum(tree(roots).values())
 
 
-def memory_mb(pids: Iterable[int]) -> float:
-    """Return the memory of processes in MB; shared pages count once (PSS)."""
-    total = 0
+def memory_mb(pids: Iterable[int]) -> dict[str, float]:
+    """Return the memory of processes in MB, by what they are; shared pages count once (PSS)."""
+    parts: dict[str, float] = {}
     for pid in pids:
         try:
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            name = _role(pid)
         except OSError:
             continue
-    return total / 1024
+        kilobytes = sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+        parts[name] = parts.get(name, 0.0) + kilobytes / 1024
+    return parts
+
+
+ROLES = {
+    "ipykernel_launcher": "kernels",
+    "execute_run": "runs",
+    "server_process kernels": "fork server for kernels",
+    "server_process runs": "fork server for runs",
+    "webserver": "webserver",
+    "daemon": "daemon",
+    "code-server": "code server",
+    "grpc": "code server",
+}
+"""By words of the command line."""
+
+
+def _role(pid: int) -> str:
+    process_name = Path(f"/proc/{pid}/comm").read_text().strip()
+    if process_name.startswith("autoflow-"):  # forked, with the command line of the fork server
+        return process_name.removeprefix("autoflow-") + "s"
+    command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return next((role for words, role in ROLES.items() if words in command), "others")
 
 
 class PeakMemory:
@@ -112,19 +134,24 @@ class PeakMemory:
 
     Attributes
     ----------
-    peak_mb : float
-        The largest sum seen.
+    parts : dict of str to float
+        What the processes had when they had the most together, by what they are, in MB.
     """
 
     def __init__(self, roots: Callable[[], Sequence[int]]) -> None:
-        self.peak_mb = 0.0
+        self.parts: dict[str, float] = {}
         self._roots = roots
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def _sample(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
-            self.peak_mb = max(self.peak_mb, memory_mb(tree(self._roots())))
+            self.parts = max(self.parts, memory_mb(tree(self._roots())), key=_sum)
+
+    @property
+    def peak_mb(self) -> float:
+        """The most that was seen."""
+        return _sum(self.parts)
 
     def __enter__(self) -> PeakMemory:
         self._thread.start()
@@ -133,6 +160,10 @@ class PeakMemory:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+
+def _sum(parts: dict[str, float]) -> float:
+    return sum(parts.values())
 
 
 def wait_until_quiet(patience_seconds: float) -> None:

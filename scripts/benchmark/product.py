@@ -109,7 +109,7 @@ class Product:
             dates=len(timed),
             wall=wall,
             cpu=used,
-            peak_mb=memory.peak_mb,
+            memory_mb=memory.parts,
             disturbance=Disturbance.between(before, after, used),
             run_seconds=tuple(_seconds(instance, record.dagster_run.run_id) for record in timed),
             cell_seconds=self._cell_seconds(),

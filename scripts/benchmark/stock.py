@@ -51,7 +51,7 @@ def time_stock(workload: Workload, directory: Path, dates: int) -> Timing:
     for _ in range(dates):
         _execute(command, environment)
     wall, used = time.monotonic() - started, _children_cpu() - cpu
-    return Timing(dates, wall, used, 0.0, Disturbance.between(before, MachineTimes.now(), used))
+    return Timing(dates, wall, used, {}, Disturbance.between(before, MachineTimes.now(), used))
 
 
 def _execute(command: list[str], environment: dict[str, str]) -> None:
