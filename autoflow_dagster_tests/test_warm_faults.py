@@ -22,7 +22,7 @@ from autoflow_dagster_tests.kernel_sessions import KernelSession
 
 pytestmark = pytest.mark.integration
 
-ROUNDS = int(os.environ.get("AUTOFLOW_TEST_KERNELS", "50"))
+ROUNDS = int(os.environ.get("AUTOFLOW_TEST_KERNELS", "500"))
 """Kernels in a row with faults; 500 take about four minutes."""
 
 
@@ -309,6 +309,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.timeout(300 + 2 * ROUNDS)
 def test_nothing_is_lost_when_everything_dies(
     environment: dict[str, str], inputs: Path, libraries: Path, tmp_path: Path
 ) -> None:

@@ -41,6 +41,9 @@ from autoflow_dagster_tests.postgres_server import PostgresServer, programs
 FIRST_DAY = date(2010, 1, 1)
 DONE_SHARE = 0.9
 IDLE_TICKS = 20
+IDLE_CPU_SECONDS = 0.02
+"""Of half a second, in which a code server that has nothing to do answers its heartbeat."""
+
 LOCATION = "autoflow_dagster"
 
 HEADER = """\
@@ -232,6 +235,12 @@ class CodeServer:
         user, system = text.split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
+    def _wait_until_idle(self) -> None:
+        used = -1.0
+        while (now := self.cpu()) - used > IDLE_CPU_SECONDS:
+            used = now
+            time.sleep(0.5)
+
     def tick(self, instance: DagsterInstance, cursor: str | None) -> tuple[float, Any]:
         """Return the seconds that an evaluation took, and its result."""
         from dagster._core.remote_origin import (
@@ -249,6 +258,7 @@ class CodeServer:
             cursor=cursor,
             timeout=600,
         )
+        self._wait_until_idle()  # what the tick before has told the site of reports is written
         began = time.perf_counter()
         text = self._client.external_sensor_execution(arguments)
         seconds = time.perf_counter() - began

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -24,11 +25,17 @@ _RangesText = Callable[[date, int], str]
 """From a reference date, also as ordinal, to the JSON text of some of its date ranges."""
 
 
+@lru_cache(maxsize=20_000)
+def _iso(ordinal: int) -> str:
+    """Return a date as text; kept, because configs and ranges have most of them in common."""
+    return date.fromordinal(ordinal).isoformat()
+
+
 class _DayTexts(dict[int, str]):
     """Ranges of one day as JSON, by ordinal; kept, because many reference dates share them."""
 
     def __missing__(self, ordinal: int) -> str:
-        self[ordinal] = text = _json((date.fromordinal(ordinal), date.fromordinal(ordinal + 1)))
+        self[ordinal] = text = f'["{_iso(ordinal)}", "{_iso(ordinal + 1)}"]'
         return text
 
 
@@ -77,7 +84,7 @@ class DateHashes:
         except (ValueError, OverflowError):  # a day outside the calendar
             self._stencil.date_ranges(reference_date)  # says which element
             raise
-        text = f'{self._before}[{ranges}]{self._between}"{reference_date}"{self._after}'
+        text = f'{self._before}[{ranges}]{self._between}"{_iso(ordinal)}"{self._after}'
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -109,9 +116,7 @@ def _range_text(element: Element, interval: Interval) -> _RangesText:
         fixed = _json((start, end))
         return lambda *_: fixed
     if isinstance(start, int) and isinstance(end, int):
-        return lambda _, ordinal: _json(
-            (date.fromordinal(ordinal + start), date.fromordinal(ordinal + end))
-        )
+        return lambda _, ordinal: f'["{_iso(ordinal + start)}", "{_iso(ordinal + end)}"]'
     return lambda day, _: _json(resolve_element(element, day))
 
 
