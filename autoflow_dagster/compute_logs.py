@@ -85,10 +85,8 @@ def _copied(path: Path, start: int, target: BinaryIO) -> Iterator[None]:
     is_over = threading.Event()
 
     def copy() -> None:
-        with (
-            path.open("rb") as source,
-            contextlib.suppress(OSError),
-        ):  # the log's reader may go away
+        # The reader of the log may go away.
+        with path.open("rb") as source, contextlib.suppress(OSError):
             source.seek(start)
             while True:
                 is_last = is_over.wait(COPY_SECONDS)

@@ -39,11 +39,7 @@ def prepare_home(home: Path, settings: Settings) -> None:
     level = "DEBUG" if settings.log_level == "DEBUG" else "INFO"
     config["python_logs"] = {"python_log_level": level}
     # Where Dagster keeps them by itself; it passes no directory on to a class of ours.
-    config["compute_logs"] = {
-        "module": "autoflow_dagster.compute_logs",
-        "class": "AutoflowComputeLogManager",
-        "config": {"base_dir": str(home.absolute() / "storage")},
-    }
+    config["compute_logs"] = compute_logs_in(home.absolute() / "storage")
     if postgres_url(settings) is not None:
         config["storage"] = {"postgres": {"postgres_url": {"env": POSTGRES_URL_VARIABLE}}}
     home.mkdir(parents=True, exist_ok=True)
@@ -52,6 +48,15 @@ def prepare_home(home: Path, settings: Settings) -> None:
             "# Made from AutoFlow's settings at each start; changes here are lost.\n"
             + yaml.safe_dump(config, sort_keys=False)
         )
+
+
+def compute_logs_in(directory: Path) -> dict[str, Any]:
+    """Return the section of ``dagster.yaml`` that has compute logs kept in a directory."""
+    return {
+        "module": "autoflow_dagster.compute_logs",
+        "class": "AutoflowComputeLogManager",
+        "config": {"base_dir": str(directory)},
+    }
 
 
 def postgres_url(settings: Settings) -> str | None:

@@ -18,12 +18,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MIRROR = "http://deb.debian.org/debian"
 UID = 12345
 """Of the user as whom the service runs: not the one in the Dockerfile, because any has to do."""
 
@@ -74,7 +74,7 @@ def _begin(rest: str, work: Path, number: int) -> Stage:
     if not base.exists():
         partial = work / f"partial-{suite[1]}"
         shutil.rmtree(partial, ignore_errors=True)
-        _run(["debootstrap", "--variant=minbase", suite[1], str(partial), MIRROR])
+        _run(["debootstrap", "--variant=minbase", suite[1], str(partial)])
         partial.rename(base)
     root = work / f"stage-{number}"
     _run(["rm", "-rf", "--one-file-system", str(root)])
@@ -123,7 +123,7 @@ def _run_in(stage: Stage, command: str) -> None:
     inside = stage.root / "var/tmp/registry-certificates.crt"
     if certificates.exists():
         shutil.copy(certificates, inside)
-        pip["PIP_CERT"] = "/var/tmp/registry-certificates.crt"
+        pip["PIP_CERT"] = f"/{inside.relative_to(stage.root)}"
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "DEBIAN_FRONTEND": "noninteractive",
@@ -225,7 +225,9 @@ def _mounts(root: Path) -> str:
 def main() -> None:
     """Build and check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("/var/tmp/autoflow-image-check"))
+    parser.add_argument(
+        "--work", type=Path, default=Path(tempfile.gettempdir()) / "autoflow-image-check"
+    )
     parser.add_argument("--keep", action="store_true", help="Keep the stages' roots.")
     arguments = parser.parse_args()
     missing = [name for name in ("debootstrap", "setpriv", "unshare") if not shutil.which(name)]

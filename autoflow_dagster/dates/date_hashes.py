@@ -35,7 +35,7 @@ class _DayTexts(dict[int, str]):
     """Ranges of one day as JSON, by ordinal; kept, because many reference dates share them."""
 
     def __missing__(self, ordinal: int) -> str:
-        self[ordinal] = text = f'["{_iso(ordinal)}", "{_iso(ordinal + 1)}"]'
+        self[ordinal] = text = _range_json(ordinal, ordinal + 1)
         return text
 
 
@@ -116,9 +116,14 @@ def _range_text(element: Element, interval: Interval) -> _RangesText:
         fixed = _json((start, end))
         return lambda *_: fixed
     if isinstance(start, int) and isinstance(end, int):
-        return lambda _, ordinal: f'["{_iso(ordinal + start)}", "{_iso(ordinal + end)}"]'
+        return lambda _, ordinal: _range_json(ordinal + start, ordinal + end)
     return lambda day, _: _json(resolve_element(element, day))
 
 
 def _json(date_range: DateRange) -> str:
-    return f'["{date_range[0]}", "{date_range[1]}"]'
+    start, end = date_range
+    return _range_json(start.toordinal(), end.toordinal())
+
+
+def _range_json(start: int, end: int) -> str:
+    return f'["{_iso(start)}", "{_iso(end)}"]'

@@ -5,8 +5,11 @@ beyond its notebooks. Nothing is left behind but memory.
 """
 
 import tempfile
+from pathlib import Path
 
 import dagster as dg
+
+from autoflow_dagster.instance_home import compute_logs_in
 
 
 def rehearse_run() -> None:
@@ -66,9 +69,5 @@ def _overrides(directory: str) -> dict[str, object]:
     return {
         "telemetry": {"enabled": False},
         "python_logs": {"python_log_level": "CRITICAL"},
-        "compute_logs": {
-            "module": "autoflow_dagster.compute_logs",
-            "class": "AutoflowComputeLogManager",
-            "config": {"base_dir": directory},
-        },
+        "compute_logs": compute_logs_in(Path(directory)),
     }

@@ -148,11 +148,6 @@ class PeakMemory:
         while not self._stop.wait(SAMPLE_SECONDS):
             self.parts = max(self.parts, memory_mb(tree(self._roots())), key=_sum)
 
-    @property
-    def peak_mb(self) -> float:
-        """The most that was seen."""
-        return _sum(self.parts)
-
     def __enter__(self) -> PeakMemory:
         self._thread.start()
         return self
