@@ -25,7 +25,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 from autoflow_dagster.instance_home import export_database, prepare_home, service_environment
 from autoflow_dagster.ledger import UNFINISHED, failure_text
 from autoflow_dagster.sensors import SENSOR_NAME
-from autoflow_dagster.service.processes import Child, Service
+from autoflow_dagster.service.processes import PROCESS_NAMES, Child, Service
 from autoflow_dagster.settings import Settings
 from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.misbehaving import Connection, MisbehavingServer, answer
@@ -222,6 +222,11 @@ class Deployment:
             if path.name.isdecimal() and self._is_ours(path) and containing in _command_line(path)
         )
 
+    def processes_of(self, child: str) -> list[int]:
+        """Return the pids of a process of the service: the webserver or the daemon."""
+        forked = [pid for pid in self.processes() if _name(pid) == PROCESS_NAMES[child]]
+        return forked or self.processes(MODULES[child])
+
     def _is_ours(self, process: Path) -> bool:
         try:
             is_alive = (process / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -308,6 +313,17 @@ class Deployment:
     def output_files(self) -> Iterator[Path]:
         """Yield every file below the outputs directory, hidden and failed ones too."""
         return (path for path in self.outputs.rglob("*") if path.is_file())
+
+
+MODULES = {"webserver": "dagster_webserver", "daemon": "dagster._daemon"}
+"""In the command lines of the service's processes that were not forked."""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _command_line(process: Path) -> str:

@@ -25,8 +25,8 @@ BANDS: Mapping[str, str] = {
     """,
     "files, network and kernels, but no Dagster": """
         bundled demo flowapi instance_home notebooks outputs parser previews reports
-        service.address_file service.inputs_copy service.processes service.start_checks
-        settings site versions warm
+        service.address_file service.child_processes service.home_lock service.inputs_copy
+        service.processes service.start_checks settings site versions warm
     """,
     "Dagster": """
         assets backfills build cdr_assets compute_logs data_versions history_import job_spec jobs

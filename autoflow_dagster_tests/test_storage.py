@@ -15,7 +15,8 @@ from dagster import DagsterInstance
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.instance_home import prepare_home
 from autoflow_dagster.ledger import read_histories
-from autoflow_dagster.service.storage import StorageError, alone_in, open_storage
+from autoflow_dagster.service.home_lock import alone_in
+from autoflow_dagster.service.storage import StorageError, open_storage
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.workflows import Notebook, Workflow, WorkflowConfig
 from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
@@ -105,7 +106,7 @@ def test_a_home_is_used_by_one_service(tmp_path: Path) -> None:
     """Two on the same SQLite files would do everything twice; the end of one frees it."""
     code = (
         "import sys, pathlib\n"
-        "from autoflow_dagster.service.storage import alone_in\n"
+        "from autoflow_dagster.service.home_lock import alone_in\n"
         f"with alone_in(pathlib.Path({str(tmp_path)!r})):\n"
         "    print('there', flush=True)\n"
         "    sys.stdin.read()\n"

@@ -52,16 +52,14 @@ def test_sigterm_lets_a_notebook_finish_and_ends_everything(
         up.start()
         wait_for("the notebook to wait", lambda: up.executions("began")[day(0)] == 1, 120)
 
-        [webserver] = up.processes("dagster_webserver")
+        [webserver] = up.processes_of("webserver")
         os.kill(webserver, signal.SIGKILL)
-        wait_for(
-            "a new webserver", lambda: up.processes("dagster_webserver") not in ([], [webserver])
-        )
+        wait_for("a new webserver", lambda: up.processes_of("webserver") not in ([], [webserver]))
         assert restarts_of(up, "webserver") == 1
 
         up.signal()
         wait_for("the stop", lambda: up.check("service").get("detail") == "stopping")
-        wait_for("no daemon", lambda: not up.processes("dagster._daemon"))
+        wait_for("no daemon", lambda: not up.processes_of("daemon"))
         held.unlink()
         assert up.wait() == 0, up.log()
         assert up.processes() == []

@@ -16,7 +16,7 @@ from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServe
 from autoflow_dagster_tests.up_process import UpProcess
 
 RUNS = int(os.environ.get("AUTOFLOW_TEST_RUNS", "40"))
-"""Of the backlog during which connections are counted; 1000 take some half an hour."""
+"""Of the backlog during which connections are counted; `make test-connections` has 1000."""
 
 pytestmark = [
     pytest.mark.integration,

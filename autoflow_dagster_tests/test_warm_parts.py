@@ -20,7 +20,7 @@ from autoflow_dagster.warm.keeper import announced_server
 from autoflow_dagster.warm.messages import ConnectionLostError, receive, send
 from autoflow_dagster.warm.notebook_imports import learned_modules, watched_files
 from autoflow_dagster.warm.process_identity import ProcessIdentity
-from autoflow_dagster.warm.purposes import COMPANIONS, KERNELS, RUNS
+from autoflow_dagster.warm.purposes import COMPANIONS, DAGSTER, KERNELS
 from autoflow_dagster_tests.conftest import write_notebook
 
 
@@ -200,7 +200,7 @@ def test_shadowing_is_what_python_would_find(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*RUNS.later, *KERNELS.later, *(n for names in COMPANIONS.values() for n in names)]
+    "name", [*DAGSTER.later, *KERNELS.later, *(n for names in COMPANIONS.values() for n in names)]
 )
 def test_hints_are_of_installed_packages(name: str) -> None:
     """Nothing depends on them; but a name that is gone is a start that is slower than need be."""

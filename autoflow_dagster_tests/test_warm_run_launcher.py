@@ -426,7 +426,7 @@ def test_runs_start_when_fork_servers_cannot(
 @pytest.fixture(scope="module")
 def keeper() -> Iterator[Keeper]:
     """Owner of a fork server for runs."""
-    keeper = Keeper("runs")
+    keeper = Keeper("dagster")
     yield keeper
     keeper.close()
 
@@ -443,6 +443,7 @@ def _request(*arguments: str, module: str = "dagster", directory: Path | None = 
         working_dir=directory or Path("/"),
         files=(0, 1, 2),
         attached=False,
+        process_name="autoflow-run",
     )
 
 

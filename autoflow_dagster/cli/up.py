@@ -22,6 +22,7 @@ from autoflow_dagster.instance_home import (
 from autoflow_dagster.service.address_file import remove_service_file, write_service_file
 from autoflow_dagster.service.code_location import reload_code_location
 from autoflow_dagster.service.health import Health, with_health
+from autoflow_dagster.service.home_lock import alone_in
 from autoflow_dagster.service.inputs_copy import COPIES_VARIABLE, InputsCopies
 from autoflow_dagster.service.inputs_watch import InputsWatch
 from autoflow_dagster.service.processes import Service, stop_signals
@@ -68,8 +69,6 @@ def up(**options: object) -> int:
 
     Example: FLOWAPI_URL=https://flowapi.example.org FLOWAPI_TOKEN=... autoflow up
     """
-    from autoflow_dagster.service.storage import alone_in
-
     chosen = _Options(**options)  # type: ignore[arg-type]
     settings = checked_settings(os.environ)
     log_format = "%(asctime)s %(levelname)s %(message)s"
@@ -87,15 +86,12 @@ class _Up:
     def __init__(
         self, settings: Settings, home: Path, options: _Options, stops: Callable[[], int]
     ) -> None:
-        from autoflow_dagster.service import checks
-
         self.settings = settings
         self.home = home
         self.options = options
         self.stops = stops
         self.copies = InputsCopies(settings.inputs_dir, home / "inputs")
         self.watch = InputsWatch(self.copies, self._reload)
-        self.health = Health(checks.starting(), self._redacted)
         self.instance: DagsterInstance | None = None
         prefix = options.path_prefix.strip("/")
         self.service = Service(
@@ -106,6 +102,10 @@ class _Up:
             path_prefix=f"/{prefix}" if prefix else "",
             log_level=settings.log_level.lower(),
         )
+        self.service.prepare()  # it imports Dagster, as this process does now
+        from autoflow_dagster.service import checks
+
+        self.health = Health(checks.starting(), self._redacted)
 
     def _redacted(self, text: str) -> str:
         return redact(text, self.settings.secret_values())
@@ -120,6 +120,7 @@ class _Up:
 
         options, outputs = self.options, self.settings.outputs_dir
         with contextlib.ExitStack() as stack:
+            stack.callback(self.service.stop)  # what is prepared, if it is never started
             site = SiteServer(outputs, options.host, options.reports_port, around=self._with_health)
             stack.enter_context(site)
             stack.callback(self.health.close)
@@ -174,8 +175,7 @@ class _Up:
         return 0
 
     def _reload(self) -> None:
-        assert self.service.code_socket is not None, "the service has been started"
-        reload_code_location(self.service.code_socket)
+        reload_code_location(self.service)
 
     def _tend(self) -> bool:
         """Do what has to be done again and again; return False when it is time to stop."""

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoflow_dagster.errors import AutoflowError
 
+if TYPE_CHECKING:
+    from autoflow_dagster.service.processes import Service
+
 RELOAD_SECONDS = 180
+
+LOOK_SECONDS = 0.1
+"""Between two questions whether a new code server answers."""
 
 
 class CodeLocationError(AutoflowError):
     """The code server does not answer, or could not load the definitions."""
+
+
+class NoAnswerError(CodeLocationError):
+    """The code server does not answer."""
 
 
 def check_code_location(socket: Path) -> None:
@@ -31,7 +43,7 @@ def check_code_location(socket: Path) -> None:
     try:
         answer = deserialize_value(DagsterGrpcClient(socket=str(socket)).list_repositories())
     except DagsterUserCodeUnreachableError as error:
-        raise CodeLocationError("The code server", "does not answer.") from error
+        raise NoAnswerError("The code server", "does not answer.") from error
     if isinstance(answer, SerializableErrorInfo):
         raise CodeLocationError(
             "The code server", f"could not load the definitions: {_innermost(answer)}"
@@ -44,19 +56,24 @@ def _innermost(error: object) -> str:
     return str(getattr(error, "message", error)).strip()
 
 
-def reload_code_location(socket: Path) -> None:
-    """Load the definitions again; webserver and daemon notice by themselves.
+def reload_code_location(service: Service) -> None:
+    """Have a new code server load the definitions, and take the place of the present one.
+
+    Webserver and daemon notice by themselves. The present one stays when the new one cannot load
+    them, and what it was asked before it answers to the end.
 
     Raises
     ------
     CodeLocationError
-        When that fails.
+        When they cannot be loaded.
     """
-    from dagster._core.errors import DagsterUserCodeUnreachableError
-    from dagster._grpc.client import DagsterGrpcClient
-
-    try:
-        DagsterGrpcClient(socket=str(socket)).reload_code(timeout=RELOAD_SECONDS)
-    except DagsterUserCodeUnreachableError as error:
-        raise CodeLocationError("The code server", "does not answer.") from error
-    check_code_location(socket)
+    with service.new_code_server() as child:
+        assert child.socket is not None, "a code server has a socket"
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while True:
+            try:
+                return check_code_location(child.socket)
+            except NoAnswerError:
+                if not child.is_running or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_SECONDS)

@@ -7,14 +7,12 @@ is Dagster's business.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
-import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +25,7 @@ import yaml
 
 from autoflow_dagster.errors import AutoflowError, SettingsError
 from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
+from autoflow_dagster.service.child_processes import ChildProcess, Starter, kill
 from autoflow_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -44,8 +43,12 @@ MAX_RESTARTS = 5
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where clients on this machine find what listens on all addresses."""
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+PROCESS_NAMES = {
+    "code server": "autoflow-code",
+    "webserver": "autoflow-web",
+    "daemon": "autoflow-daemon",
+}
+"""As tools such as top show them; no more than 15 characters."""
 
 STABLE_SECONDS = 120
 """A process that lived so long starts with a clean slate of restarts."""
@@ -59,12 +62,15 @@ class Child:
     ----------
     starts_after : Path or None
         What has to be there before it is started for the first time; None starts it at once.
+    socket : Path or None
+        Where a code server listens.
     """
 
     name: str
     argv: Sequence[str]
     starts_after: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
+    socket: Path | None = None
+    process: ChildProcess | None = None
     started_at: float = 0.0
     restarts: int = 0
     restart_at: float | None = None
@@ -74,6 +80,16 @@ class Child:
     def is_running(self) -> bool:
         """Whether the process is alive."""
         return self.process is not None and self.process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask the process to end, if there is one."""
+        if self.is_running and self.process is not None:
+            self.process.terminate()
+
+    def kill(self) -> None:
+        """End the process and what it has started, if there is one."""
+        if self.process is not None:
+            kill(self.process)
 
 
 @dataclass
@@ -107,6 +123,10 @@ class Service:
     children: list[Child] = field(default_factory=list)
     code_socket: Path | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _starter: Starter | None = None
+    _code_servers: int = 0
+    _replaced: list[Child] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def url(self) -> str:
@@ -114,6 +134,15 @@ class Service:
         host = ANY_ADDRESS.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}{self.path_prefix}"
+
+    def prepare(self) -> None:
+        """Begin with what takes longest; optional, and there may be other things to do meanwhile."""
+        self._starts().prepare()
+
+    def _starts(self) -> Starter:
+        if self._starter is None:
+            self._starter = Starter(self.environment)
+        return self._starter
 
     def start(self) -> None:
         """Begin to start the three processes; `tend` starts those that wait for the code server.
@@ -127,18 +156,38 @@ class Service:
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="autoflow-")))
         self.code_socket, workspace = directory / "code.sock", directory / "workspace.yaml"
         workspace.write_text(_workspace_of(self.code_socket))
+        self.prepare()
         self.children = [
-            Child("code server", self._code_server(self.code_socket)),
+            self._first_code_server(),
             # They would complain at length about a code server that does not answer yet.
             Child("webserver", self._webserver(workspace), self.code_socket),
             Child("daemon", self._daemon(workspace), self.code_socket),
         ]
         self.tend()
 
-    def _code_server(self, code_socket: Path) -> list[str]:
-        command = [sys.executable, "-m", "dagster", "code-server", "start"]
+    def _first_code_server(self) -> Child:
+        child = self._new_code_server()
+        self._point_to(child)
+        return child
+
+    def _new_code_server(self) -> Child:
+        """Return one that listens at a socket of its own, for it removes that when it ends."""
+        assert self.code_socket is not None, "the service has been started"
+        self._code_servers += 1
+        address = self.code_socket.with_name(f"code-{self._code_servers}.sock")
+        command = [sys.executable, "-m", "dagster", "api", "grpc", "--lazy-load-user-code"]
         location = ["-m", DEFINITIONS_MODULE, "--location-name", LOCATION_NAME]
-        return [*command, *location, "--socket", str(code_socket), "--log-level", self.log_level]
+        options = ["--socket", str(address), "--log-level", self.log_level]
+        return Child("code server", [*command, *location, *options], socket=address)
+
+    def _point_to(self, code_server: Child) -> None:
+        """Lead the clients that connect from now on to a code server."""
+        assert self.code_socket is not None, "the service has been started"
+        assert code_server.socket is not None, "a code server has a socket"
+        temporary = self.code_socket.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(code_server.socket.name)
+        temporary.replace(self.code_socket)
 
     def _webserver(self, workspace: Path) -> list[str]:
         command = [sys.executable, "-m", "dagster_webserver", "-w", str(workspace)]
@@ -156,16 +205,9 @@ class Service:
             self.log_dir.mkdir(parents=True, exist_ok=True)
             path = self.log_dir / f"{child.name.replace(' ', '_')}.log"
             child.log = self._stack.enter_context(path.open("ab"))
-        child.process = subprocess.Popen(
-            child.argv,
-            env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=child.log,
-            stderr=subprocess.STDOUT if child.log else None,
-            cwd=self._working_dir(),
-            start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
-            preexec_fn=_die_with_parent if _libc else None,
-        )
+        process_name = PROCESS_NAMES[child.name]
+        working_dir = self._working_dir()
+        child.process = self._starts().start(child.argv, process_name, working_dir, child.log)
         child.started_at = time.monotonic()
         child.restart_at = None
 
@@ -205,18 +247,23 @@ class Service:
         AutoflowError
             When a process keeps dying.
         """
-        now = time.monotonic()
-        for child in self.children:
-            if child.is_running:
-                if child.restarts and now - child.started_at > STABLE_SECONDS:
-                    child.restarts = 0
-            elif child.process is None:
-                if child.starts_after is None or child.starts_after.exists():
-                    self._spawn(child)
-            elif child.restart_at is None:
-                self._plan_restart(child, now)
-            elif now >= child.restart_at:
+        with self._lock:
+            for child in self.children:
+                self._tend(child, time.monotonic())
+            self._replaced = [child for child in self._replaced if child.is_running]
+
+    def _tend(self, child: Child, now: float) -> None:
+        if child.is_running:
+            if child.restarts and now - child.started_at > STABLE_SECONDS:
+                child.restarts = 0
+        elif child.process is None:
+            is_wanted = child.starts_after is None or child.starts_after.exists()
+            if is_wanted and not self._starts().is_preparing:
                 self._spawn(child)
+        elif child.restart_at is None:
+            self._plan_restart(child, now)
+        elif now >= child.restart_at:
+            self._spawn(child)
 
     def _plan_restart(self, child: Child, now: float) -> None:
         status = child.process.returncode if child.process else None
@@ -236,6 +283,29 @@ class Service:
     def _where_logs_are(self) -> str:
         return f"Its log is in {self.log_dir}." if self.log_dir else "See its log lines above."
 
+    @contextlib.contextmanager
+    def new_code_server(self) -> Iterator[Child]:
+        """Start another code server, which takes the first one's place after the block.
+
+        When the block raises, the first one stays. May be called in any thread.
+        """
+        with self._lock:
+            [old] = [child for child in self.children if child.name == "code server"]
+            new = self._new_code_server()
+            self._spawn(new)
+        try:
+            yield new
+            with self._lock:
+                if old not in self.children:
+                    raise AutoflowError("The service", "was stopped or restarted meanwhile.")
+                self._point_to(new)
+                self.children = [new if child is old else child for child in self.children]
+                self._replaced.append(old)
+                old.terminate()  # it answers first what it has been asked
+        except BaseException:
+            new.kill()
+            raise
+
     def stop_requesting(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
         """Stop the daemon: nothing new is requested or started, running runs go on."""
         self._stop_children("daemon", seconds=DAEMON_STOP_SECONDS, is_urgent=is_urgent)
@@ -246,14 +316,14 @@ class Service:
         logger.info(
             "Restarting the %s: a setting that they start with has changed.", ", ".join(names)
         )
-        self.environment = environment
-        children = self.children
-        self._stop_children(*names, seconds=DAEMON_STOP_SECONDS)
-        if self.code_socket is not None:
-            self.code_socket.unlink(missing_ok=True)
-        self.children = [
-            Child(child.name, child.argv, child.starts_after, log=child.log) for child in children
-        ]
+        with self._lock:
+            _, *others = self.children
+            self._stop_children(*names, seconds=DAEMON_STOP_SECONDS)
+            self._starts().close()
+            self.environment, self._starter = environment, None
+            self.prepare()
+            again = [Child(c.name, c.argv, c.starts_after, log=c.log) for c in others]
+            self.children = [self._first_code_server(), *again]
         self.tend()
 
     def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
@@ -266,52 +336,44 @@ class Service:
         """
         self.stop_requesting(is_urgent)
         self._stop_children("webserver", "code server", seconds=STOP_SECONDS, is_urgent=is_urgent)
-        self._stack.close()
+        self._close()
 
     def kill(self) -> None:
         """End everything at once."""
-        for child in self.children:
-            signal_group(child.process, signal.SIGKILL)
-            if child.process is not None:
-                child.process.wait()
-        self.children = []
+        with self._lock:
+            for child in self.children:
+                child.kill()
+            self.children = []
+        self._close()
+
+    def _close(self) -> None:
+        for child in self._replaced:
+            child.kill()
+        if self._starter is not None:
+            self._starter.close()
+            self._starter = None
         self._stack.close()
 
     def _stop_children(
         self, *names: str, seconds: float, is_urgent: Callable[[], bool] = lambda: False
     ) -> None:
-        stopping = [c for name in names for c in self.children if c.name == name]
-        for child in stopping:
-            if child.is_running and child.process is not None:
-                child.process.terminate()
-        deadline = time.monotonic() + seconds
-        while any(c.is_running for c in stopping) and time.monotonic() < deadline:
-            if is_urgent():
-                break
-            time.sleep(POLL_SECONDS / 4)
-        for child in stopping:
-            signal_group(child.process, signal.SIGKILL)
-            if child.process is not None:
-                child.process.wait()
-        self.children = [child for child in self.children if child.name not in names]
-
-
-def _die_with_parent() -> None:
-    """See to it that a child is asked to end when this process is killed; runs in the child."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        with self._lock:
+            stopping = [child for child in self.children if child.name in names]
+            for child in stopping:
+                child.terminate()
+            deadline = time.monotonic() + seconds
+            while any(c.is_running for c in stopping) and time.monotonic() < deadline:
+                if is_urgent():
+                    break
+                time.sleep(POLL_SECONDS / 4)
+            for child in stopping:
+                child.kill()
+            self.children = [child for child in self.children if child not in stopping]
 
 
 def _workspace_of(code_socket: Path) -> str:
     server = {"socket": str(code_socket), "location_name": LOCATION_NAME}
     return yaml.safe_dump({"load_from": [{"grpc_server": server}]})
-
-
-def signal_group(process: subprocess.Popen[bytes] | None, number: int) -> None:
-    """Send a signal to a process and what it started in its session, if there is any left."""
-    if process is not None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
 
 
 def answers(url: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
-from autoflow_dagster.errors import AutoflowError, SettingsError
+from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.instance_home import export_database, postgres_url
 from autoflow_dagster.settings import Settings, redact
 
@@ -26,30 +25,6 @@ UPGRADE_LOCK = 4_175_709_601
 
 class StorageError(AutoflowError):
     """Dagster's storage cannot be used."""
-
-
-@contextlib.contextmanager
-def alone_in(home: Path) -> Iterator[None]:
-    """Keep other services out of DAGSTER_HOME for as long as the block lasts.
-
-    Raises
-    ------
-    SettingsError
-        When there is one already.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "service.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SettingsError(
-                f"DAGSTER_HOME {home}",
-                "is in use: another `autoflow up` runs there.",
-                "Stop it first, or set DAGSTER_HOME to another directory.",
-            ) from error
-        except OSError:  # a file system without locks
-            logger.warning("%s cannot be locked: see to it that no other service uses it.", home)
-        yield
 
 
 def open_storage(

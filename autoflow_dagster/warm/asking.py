@@ -49,6 +49,8 @@ class Request:
         Descriptors of standard input, output and error output; they stay the caller's.
     attached : bool
         Whether the process is to end when this one does, and is to say how it ended.
+    process_name : str
+        As tools such as top show the process; up to 15 characters.
     """
 
     executable: str
@@ -58,6 +60,7 @@ class Request:
     working_dir: Path
     files: Sequence[int]
     attached: bool
+    process_name: str
 
 
 @dataclass
@@ -111,6 +114,14 @@ class WarmProcess:
             # As long as it has not ended, nobody else can have its pid as the number of a group.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process."""
+        self.send_signal(signal.SIGKILL)
 
     def close(self) -> None:
         """Give up what stands for the process.
@@ -181,6 +192,7 @@ def _as_message(request: Request) -> dict[str, object]:
         "working_dir": str(request.working_dir),
         "attributes": dataclasses.asdict(Attributes.of_this_process()),
         "attached": request.attached,
+        "process_name": request.process_name,
     }
 
 

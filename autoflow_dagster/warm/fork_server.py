@@ -30,7 +30,7 @@ from typing import Any
 
 from autoflow_dagster.warm import become, preload
 from autoflow_dagster.warm.become import Attributes, Task
-from autoflow_dagster.warm.messages import ConnectionLostError, close_all, receive, send
+from autoflow_dagster.warm.messages import READY, ConnectionLostError, close_all, receive, send
 from autoflow_dagster.warm.purposes import Purpose
 
 CLIENT_SECONDS = 10.0
@@ -101,6 +101,8 @@ class ForkServer:
         """Answer requests; return a task in a forked process, None in the server at its end."""
         self.poll.register(self.listener, select.POLLIN)
         self.poll.register(self.owner, select.POLLIN)
+        with contextlib.suppress(OSError):  # the owner may have gone, and its directory
+            Path(self.listener.getsockname()).with_name(READY).touch()
         while True:
             ready = {descriptor for descriptor, _ in self.poll.poll(self._milliseconds())}
             if self.owner in ready:
@@ -121,6 +123,7 @@ class ForkServer:
             with contextlib.suppress(OSError):
                 socket_path = Path(self.listener.getsockname())
                 socket_path.unlink()
+                socket_path.with_name(READY).unlink()
                 socket_path.parent.rmdir()
 
     def _milliseconds(self) -> float | None:
@@ -187,12 +190,12 @@ class ForkServer:
                 environment=request["environment"],
                 working_dir=request["working_dir"],
                 attributes=Attributes.from_json(request["attributes"]),
-                process_name=self.purpose.process_name,
+                process_name=request["process_name"],
             )
         except (KeyError, TypeError, ValueError) as error:
             return f"the request is not valid ({type(error).__name__}: {error})"
-        if task.module != self.purpose.module:
-            return f"only {self.purpose.module} can be run"
+        if task.module not in self.purpose.programs:
+            return f"only {', '.join(self.purpose.programs)} can be run"
         return task
 
     def _obstacle(self, task: Task) -> str:
@@ -256,7 +259,7 @@ class ForkServer:
             return None
         self._leave(connection, files)
         task.environment.update(self.imposed)
-        return _start(self.purpose, task, connection, files)
+        return _start(self.purpose, task, connection, files, is_attached)
 
     def _leave(self, connection: socket.socket, files: list[int]) -> None:
         """Be no server any more, in a forked process."""
@@ -270,7 +273,9 @@ class ForkServer:
                 child.connection.close()
 
 
-def _start(purpose: Purpose, task: Task, connection: socket.socket, files: list[int]) -> Task:
+def _start(
+    purpose: Purpose, task: Task, connection: socket.socket, files: list[int], is_attached: bool
+) -> Task:
     """Wait in a forked process until its client has taken note of it."""
     try:
         connection.settimeout(None)
@@ -285,7 +290,7 @@ def _start(purpose: Purpose, task: Task, connection: socket.socket, files: list[
     own, files[:] = list(files), []
     become.take_standard_files(own)
     become.become(task)
-    purpose.in_child(connection)
+    purpose.in_child(connection, is_attached)
     return task
 
 

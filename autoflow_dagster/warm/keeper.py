@@ -25,6 +25,7 @@ from autoflow_dagster.warm.asking import (
     can_be_warm,
     is_reachable,
 )
+from autoflow_dagster.warm.messages import READY
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Keeper:
     Parameters
     ----------
     purpose : str
-        ``runs`` or ``kernels``.
+        ``dagster`` or ``kernels``.
     arguments : sequence of str
         Further ones for the server.
     announcement : Path or None
@@ -102,6 +103,14 @@ class Keeper:
                 return self._start(environment)
             except OSError as error:
                 raise NotWarmError(f"the fork server cannot be started ({error})") from error
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a server of this owner is still importing: who asks it now has to wait."""
+        with self._lock:
+            if self._server is None or self._server.with_name(READY).exists():
+                return False
+            return any(process.poll() is None for process in self._processes)
 
     def close(self) -> None:
         """End the server; the processes that it has forked go on."""

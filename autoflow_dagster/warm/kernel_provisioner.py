@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,11 +45,11 @@ class KernelProcess:
 
     def terminate(self) -> None:
         """Ask the kernel to end."""
-        self.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     def kill(self) -> None:
         """End the kernel."""
-        self.send_signal(signal.SIGKILL)
+        self._process.kill()
 
 
 class WarmProvisioner(LocalProvisioner):
@@ -96,6 +95,7 @@ class WarmProvisioner(LocalProvisioner):
                 working_dir=Path(options.get("cwd") or Path.cwd()),
                 files=(nothing, options.get("stdout") or 1, options.get("stderr") or 2),
                 attached=True,
+                process_name="autoflow-kernel",
             )
             process = ask(self.server, request)
             process.go()

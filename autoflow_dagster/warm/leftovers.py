@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 from autoflow_dagster.warm.process_identity import ProcessIdentity
-from autoflow_dagster.warm.purposes import RUNS
 
 POLL_SECONDS = 0.1
+
+RUN_PROCESS_NAME = "autoflow-run"
+"""By which runs that were forked can be told: their command line is that of the fork server."""
 
 
 def end_runs(home: Path, grace_seconds: float) -> int:
@@ -55,4 +57,4 @@ def _is_run(directory: Path, home: bytes) -> bool:
         name = (directory / "comm").read_text().strip()
     except OSError:  # ended meanwhile, or another user's
         return False
-    return name == RUNS.process_name or b"execute_run" in command
+    return name == RUN_PROCESS_NAME or b"execute_run" in command

@@ -18,6 +18,9 @@ MAX_DESCRIPTORS = 3
 MAX_BYTES = 16 * 1024 * 1024
 """Far above any environment that an operating system lets a process have."""
 
+READY = "ready"
+"""File beside a fork server's socket: there once the server has imported everything."""
+
 _LENGTH = struct.Struct("!I")
 
 

@@ -1,8 +1,9 @@
-"""What a fork server is for: the module that its processes run, and what that needs."""
+"""What a fork server is for: the modules that its processes run, and what those need."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -34,12 +35,12 @@ class Purpose:
 
     Attributes
     ----------
-    module : str
-        Run as by ``python -m``; a fork server runs nothing else.
+    programs : tuple of str
+        Modules to run as by ``python -m``; a fork server runs nothing else.
     modules : tuple of str
-        What the module imports when it starts.
+        What the programs import when they start.
     later : tuple of str
-        What it imports afterwards in each process. Nothing depends on these names: one that is
+        What they import afterwards in each process. Nothing depends on these names: one that is
         not there any more costs the processes the time of that import.
     learns : bool
         Whether the modules that the inputs' notebooks import are imported too.
@@ -47,35 +48,44 @@ class Purpose:
         Of the environment during the imports only, unless they are set anyway.
     free_variables : tuple of str
         Variables that may differ from those of the server: nothing reads them when it is imported.
-    process_name : str
-        As tools such as top show the processes.
     in_child : callable
-        Called in the forked process before the module is run, with the connection to the client.
+        Called in the forked process before its program is run, with the connection to the client and
+        whether the process is attached to it.
     rehearsal : str or None
         Name of a function, ``module:function``, called in the server after the imports: does what
         each process would do first, for what stays in caches. May fail, which changes nothing.
     obstacle : callable
-        Says after the imports why the module cannot be run in a forked process; usually nothing.
+        Says after the imports why a forked process cannot run the programs; usually nothing.
     """
 
-    module: str
+    programs: tuple[str, ...]
     modules: tuple[str, ...]
     later: tuple[str, ...]
     learns: bool
     variables: Mapping[str, str]
     free_variables: tuple[str, ...]
-    process_name: str
-    in_child: Callable[[socket.socket], None]
+    in_child: Callable[[socket.socket, bool], None]
     rehearsal: str | None = None
     obstacle: Callable[[], str] = lambda: ""
 
 
-def _leave_client(connection: socket.socket) -> None:
-    """Go on whatever becomes of the client: a run survives the daemon that launched it."""
-    connection.close()
+def _stop_with_client(connection: socket.socket, is_attached: bool) -> None:
+    """Stop in order when the client has gone; a run, which is not attached, survives its daemon."""
+    if not is_attached:
+        connection.close()
+        return
+
+    def wait() -> None:
+        connection.settimeout(None)
+        try:
+            connection.recv(1)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="autoflow-client", daemon=True).start()
 
 
-def _end_with_client(connection: socket.socket) -> None:
+def _end_with_client(connection: socket.socket, _is_attached: bool) -> None:
     """End when the client does: a kernel without its run is of no use to anybody.
 
     Takes the place of ipykernel's thread that does this. That one waits for its own parent process
@@ -135,8 +145,8 @@ def _kernel_obstacle() -> str:
 
 _PICTURE_FORMATS = tuple(f"PIL.{n}ImagePlugin" for n in ("Bmp", "Gif", "Jpeg", "Png", "Ppm"))
 
-RUNS = Purpose(
-    module="dagster",
+DAGSTER = Purpose(
+    programs=("dagster", "dagster._daemon", "dagster_webserver"),
     modules=("dagster", "dagster._cli", "papermill", "nbformat", "nbclient", "jupyter_client"),
     later=(
         *_PICTURE_FORMATS,
@@ -155,7 +165,11 @@ RUNS = Purpose(
         "dagster._core.utility_ops",
         "dagster._core.workspace.autodiscovery",
         "dagster._daemon.auto_run_reexecution",
+        "dagster._daemon.cli",
+        "dagster._grpc.server",
         "dagster_postgres",
+        "dagster_webserver.app",
+        "dagster_webserver.cli",
         "alembic.autogenerate",
         "alembic.command",
         "autoflow_dagster.notebook_op",
@@ -191,13 +205,12 @@ RUNS = Purpose(
     learns=False,
     variables=_NO_ALLOCATOR_THREAD,
     free_variables=_OF_SHELLS,
-    process_name="autoflow-run",
-    in_child=_leave_client,
+    in_child=_stop_with_client,
     rehearsal="autoflow_dagster.warm.rehearsal:rehearse_run",
 )
 
 KERNELS = Purpose(
-    module="ipykernel_launcher",
+    programs=("ipykernel_launcher",),
     modules=("ipykernel.kernelapp",),
     later=(
         "ipykernel.debugger",
@@ -214,7 +227,6 @@ KERNELS = Purpose(
     variables=_NO_ALLOCATOR_THREAD | _INLINE_BACKEND | _HAS_PARENT,
     # Jupyter's own, and what Dagster sets in a run for libraries that connect to Snowflake.
     free_variables=(*_OF_SHELLS, "JPY_PARENT_PID", "JPY_SESSION_NAME", "SF_PARTNER"),
-    process_name="autoflow-kernel",
     in_child=_end_with_client,
     obstacle=_kernel_obstacle,
 )
@@ -231,4 +243,4 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
 }
 """What modules import later, when they are used. As with `Purpose.later`, nothing depends on these."""
 
-PURPOSES = {"runs": RUNS, "kernels": KERNELS}
+PURPOSES = {"dagster": DAGSTER, "kernels": KERNELS}

@@ -36,7 +36,9 @@ from autoflow_dagster.settings import Settings
 from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess
 from autoflow_dagster.warm.gated_process import GatedProcess
 from autoflow_dagster.warm.keeper import Keeper
+from autoflow_dagster.warm.leftovers import RUN_PROCESS_NAME
 from autoflow_dagster.warm.process_identity import ProcessIdentity, can_identify_processes
+from autoflow_dagster.warm.warm_dagster import dagster_keeper
 from autoflow_dagster.warm.warm_kernels import kernel_keeper
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     ) -> None:
         self._inst_data = inst_data
         self._grace_seconds = terminate_grace_seconds
-        self._runs = Keeper("runs")
+        self._runs = dagster_keeper(os.environ)
         self._kernels: Keeper | None = None
         self._cold: list[GatedProcess] = []
         self._ending: dict[str, tuple[ProcessIdentity, threading.Thread]] = {}
@@ -260,6 +262,7 @@ def _request(command: list[str]) -> Request:
         working_dir=Path.cwd(),
         files=(0, 1, 2),
         attached=False,
+        process_name=RUN_PROCESS_NAME,
     )
 
 

@@ -1,0 +1,142 @@
+"""How the service's processes start: forked from one that has imported Dagster, or each by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from autoflow_dagster.settings import Settings
+from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess
+from autoflow_dagster.warm.keeper import Keeper
+from autoflow_dagster.warm.warm_dagster import (
+    ANNOUNCEMENT,
+    ANNOUNCEMENT_VARIABLE,
+    dagster_keeper,
+)
+
+logger = logging.getLogger(__name__)
+
+ChildProcess = subprocess.Popen[bytes] | WarmProcess
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class Starter:
+    """Starts processes that end when this one does.
+
+    Parameters
+    ----------
+    environment : mapping
+        Of the processes; with DAGSTER_HOME, unless ``AUTOFLOW_WARM_RUNS`` is off.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self._keeper: Keeper | None = None
+        if Settings.from_environ(environment).warm_runs and "DAGSTER_HOME" in environment:
+            announcement = Path(environment["DAGSTER_HOME"]) / ANNOUNCEMENT
+            self.environment[ANNOUNCEMENT_VARIABLE] = str(announcement)
+            # What is announced there is of a service that has been killed: nobody owns it.
+            announcement.unlink(missing_ok=True)
+            self._keeper = dagster_keeper(self.environment)
+
+    def prepare(self) -> None:
+        """Have the imports begin, if they are done once for all processes."""
+        if self._keeper is not None:
+            try:
+                self._keeper.ensure(self.environment)
+            except NotWarmError as error:
+                self._start_cold_from_now_on(error)
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether the imports have not ended yet."""
+        return self._keeper is not None and self._keeper.is_starting
+
+    def start(
+        self, argv: Sequence[str], process_name: str, working_dir: Path, log: IO[bytes] | None
+    ) -> ChildProcess:
+        """Start ``python -m module arguments``.
+
+        Parameters
+        ----------
+        argv : sequence of str
+            This interpreter, ``-m``, the module and its arguments.
+        process_name : str
+            As tools such as top show it, when it is forked.
+        log : file or None
+            What it prints; None for this process's own output.
+        """
+        if self._keeper is not None:
+            try:
+                return self._fork(self._keeper, argv, process_name, working_dir, log)
+            except NotWarmError as error:
+                logger.info("%s starts by itself: %s", process_name, error)
+        return subprocess.Popen(
+            argv,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT if log else None,
+            cwd=working_dir,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
+            preexec_fn=_die_with_parent if _libc else None,
+        )
+
+    def _fork(
+        self,
+        keeper: Keeper,
+        argv: Sequence[str],
+        process_name: str,
+        working_dir: Path,
+        log: IO[bytes] | None,
+    ) -> WarmProcess:
+        outputs = (log.fileno(), log.fileno()) if log else (1, 2)
+        with Path(os.devnull).open("rb") as nothing:
+            request = Request(
+                executable=argv[0],
+                module=argv[2],
+                arguments=argv[3:],
+                environment=self.environment,
+                working_dir=working_dir,
+                files=(nothing.fileno(), *outputs),
+                attached=True,
+                process_name=process_name,
+            )
+            process = keeper.ask(request)
+            process.go()
+        return process
+
+    def _start_cold_from_now_on(self, reason: NotWarmError) -> None:
+        logger.info("Code server, webserver, daemon and runs start by themselves: %s", reason)
+        self._keeper = None
+
+    def close(self) -> None:
+        """End the process with the imports; those that were forked from it go on."""
+        if self._keeper is not None:
+            self._keeper.close()
+
+
+def _die_with_parent() -> None:
+    """See to it that a child is asked to end when this process is killed; runs in the child."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def kill(process: ChildProcess) -> None:
+    """End a process at once, with what it has started in its session."""
+    if isinstance(process, subprocess.Popen):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
