@@ -279,7 +279,8 @@ class Settings:
         "AUTOFLOW_WARM_RUNS",
         True,
         _on_or_off,
-        "`on`: runs are forked from a process that has imported Dagster; `off`: each imports it.",
+        "`on`: the service's processes and runs are forked from one that has imported Dagster; "
+        "`off`: each imports it.",
         shown="`on`",
     )
     warm_kernels: bool = _setting(

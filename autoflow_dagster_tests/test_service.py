@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.instance_home import prepare_home, service_environment
+from autoflow_dagster.service.code_location import check_code_location, reload_code_location
 from autoflow_dagster.service.processes import Service
 from autoflow_dagster.settings import Settings
+from autoflow_dagster.warm.asking import can_be_warm
 from autoflow_dagster_tests.conftest import names_in, wait_for, write_notebook
 
 pytestmark = pytest.mark.integration
@@ -145,6 +148,54 @@ def test_the_service_runs_each_date_until_it_succeeds_and_never_again(running: R
     polls = running.demo.requests["/api/0/available_dates"]
     wait_for("another check", lambda: running.demo.requests["/api/0/available_dates"] > polls)
     assert running.runs()["2016-01-04"] == 2
+
+
+@pytest.mark.skipif(not can_be_warm(), reason="forks nothing here")
+def test_its_processes_are_forked_from_one_and_outlive_it(running: Running) -> None:
+    """What they import is in memory once; killed, each of them comes back, and dates are run."""
+    service = running.service
+    [fork_server] = set(service.pids) - {child.process.pid for child in service.children}  # type: ignore[union-attr]
+    assert {_parent(child.process.pid) for child in service.children} == {fork_server}  # type: ignore[union-attr]
+    wait_for("the first check", lambda: running.succeeded(2, 3, 4), 120)
+    log = service.log_dir / "daemon.log"  # type: ignore[operator]
+    assert "does not start warm" not in log.read_text()
+
+    os.kill(fork_server, signal.SIGKILL)
+    [code_server] = [child for child in service.children if child.name == "code server"]
+    code_server.kill()
+
+    def is_back() -> bool:
+        service.tend()
+        return code_server.is_running
+
+    wait_for("the code server to be back", is_back, 60)
+    assert all(child.is_running for child in service.children)
+    running.demo.add_date()
+    wait_for("the new date", lambda: running.succeeded(2, 3, 4, 5), 120)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_new_code_server_takes_the_place_of_the_old_one(running: Running) -> None:
+    """Once it has loaded the definitions; until then, and when it cannot, the old one serves."""
+    service = running.service
+    [old] = [child for child in service.children if child.name == "code server"]
+    with pytest.raises(ZeroDivisionError), service.new_code_server() as refused:
+        raise ZeroDivisionError
+    assert not refused.is_running
+    assert old in service.children
+    assert service.code_socket is not None
+    check_code_location(service.code_socket)
+
+    reload_code_location(service)
+    assert old not in service.children
+    wait_for("the old one to end", lambda: not old.is_running, 30)
+    check_code_location(service.code_socket)
+    wait_for("runs", lambda: running.succeeded(2, 3, 4), 120)
+    _rerun_partition(running, "2016-01-04")
+    wait_for("the manual re-run", lambda: running.runs(DagsterRunStatus.SUCCESS)["2016-01-04"] == 2)
 
 
 def _rerun_partition(running: Running, partition: str) -> None:

@@ -403,7 +403,8 @@ def test_the_service_can_end_all_its_runs(either: Place, job_name: str, killed: 
     worker = either.worker(run_id)
     assert end_runs(either.home / "other", 1) == 0
     assert runs_of(either.home) == [worker]
-    assert end_runs(either.home, GRACE_SECONDS) == killed
+    grace_seconds = GRACE_SECONDS if killed else 60  # on a busy machine an orderly end takes a while
+    assert end_runs(either.home, grace_seconds) == killed
     wait_for("the process to end", lambda: not worker.is_running)
     if not killed:
         assert either.run(run_id).status is DagsterRunStatus.FAILURE

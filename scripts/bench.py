@@ -33,7 +33,7 @@ SECTIONS = ("example", "empty", "cold", "idle", "memory", "stock", "growth")
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks"
 PATIENCE_SECONDS = 60
 
-OF_RUNS = ("runs", "kernels", "fork server for runs", "fork server for kernels")
+OF_RUNS = ("runs", "kernels", "fork server for Dagster", "fork server for kernels")
 """What two loops have, too, in one form or another; the rest is there whether anything runs or not."""
 
 

@@ -73,7 +73,8 @@ def up(**options: object) -> int:
     settings = checked_settings(os.environ)
     log_format = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=settings.log_level, format=log_format)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for talkative in ("alembic", "httpx"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     home = dagster_home(settings)
     with alone_in(home), stop_signals() as stops:
         prepare_home(home, settings)

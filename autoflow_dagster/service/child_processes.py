@@ -120,6 +120,11 @@ class Starter:
         logger.info("Code server, webserver, daemon and runs start by themselves: %s", reason)
         self._keeper = None
 
+    @property
+    def pids(self) -> list[int]:
+        """The process with the imports, if there is one."""
+        return [] if self._keeper is None else self._keeper.pids
+
     def close(self) -> None:
         """End the process with the imports; those that were forked from it go on."""
         if self._keeper is not None:

@@ -112,6 +112,12 @@ class Keeper:
                 return False
             return any(process.poll() is None for process in self._processes)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of this owner's servers."""
+        with self._lock:
+            return [process.pid for process in self._processes if process.poll() is None]
+
     def close(self) -> None:
         """End the server; the processes that it has forked go on."""
         with self._lock:

@@ -1,19 +1,23 @@
-"""Do once, in the fork server for runs, what every run would do first, for what stays in caches.
+"""Do once, in the fork server for Dagster's processes, what every run would do first, for what stays in caches.
 
 Dagster, SQLAlchemy and Jupyter find out much of what they need at first use: half of what a run costs
 beyond its notebooks. Nothing is left behind but memory.
 """
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 
 from autoflow_dagster.instance_home import compute_logs_in
+from autoflow_dagster.warm.migration_scripts import keep_migration_scripts
 
 
 def rehearse_run() -> None:
     """Go through what a run does, over a storage that is thrown away."""
+    keep_migration_scripts()
     _rehearse_notebook()
     _rehearse_report()
     _rehearse_dagster()
@@ -52,7 +56,7 @@ def _rehearse_dagster() -> None:
         return materialize()
 
     with (
-        tempfile.TemporaryDirectory(prefix="autoflow-rehearsal-") as directory,
+        _home() as directory,
         dg.DagsterInstance.local_temp(directory, overrides=_overrides(directory)) as instance,
     ):
         instance.add_dynamic_partitions(str(dates.name), ["2016-01-01"])
@@ -62,6 +66,13 @@ def _rehearse_dagster() -> None:
             partition_key="2016-01-01",
             raise_on_error=False,
         )
+
+
+@contextlib.contextmanager
+def _home() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="autoflow-rehearsal-") as directory:
+        Path(directory, "dagster.yaml").touch()  # or Dagster would say that there is none
+        yield directory
 
 
 def _overrides(directory: str) -> dict[str, object]:

@@ -112,19 +112,27 @@ ROLES = {
     "ipykernel_launcher": "kernels",
     "execute_run": "runs",
     "server_process kernels": "fork server for kernels",
-    "server_process runs": "fork server for runs",
+    "server_process dagster": "fork server for Dagster",
     "webserver": "webserver",
     "daemon": "daemon",
-    "code-server": "code server",
     "grpc": "code server",
 }
 """By words of the command line."""
 
+FORKED_ROLES = {
+    "autoflow-code": "code server",
+    "autoflow-web": "webserver",
+    "autoflow-daemon": "daemon",
+    "autoflow-run": "runs",
+    "autoflow-kernel": "kernels",
+}
+"""By name of the process: its command line is that of the fork server."""
+
 
 def _role(pid: int) -> str:
     process_name = Path(f"/proc/{pid}/comm").read_text().strip()
-    if process_name.startswith("autoflow-"):  # forked, with the command line of the fork server
-        return process_name.removeprefix("autoflow-") + "s"
+    if process_name in FORKED_ROLES:
+        return FORKED_ROLES[process_name]
     command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     return next((role for words, role in ROLES.items() if words in command), "others")
 

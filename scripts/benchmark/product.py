@@ -86,20 +86,19 @@ class Product:
         finally:
             self.service.stop()
 
-    @property
-    def pids(self) -> list[int]:
-        """The processes of the service."""
-        return [child.process.pid for child in self.service.children if child.process]
-
     def time_backlog(self, instance: DagsterInstance, dates: int) -> Timing:
         """Time a backlog of dates, after `UNTIMED` further ones."""
         _wait_for_ended(instance, UNTIMED)
-        with PeakMemory(lambda: self.pids) as memory:
-            started, before, cpu = time.monotonic(), MachineTimes.now(), cpu_seconds(self.pids)
+        with PeakMemory(lambda: self.service.pids) as memory:
+            started, before, cpu = (
+                time.monotonic(),
+                MachineTimes.now(),
+                cpu_seconds(self.service.pids),
+            )
             already = _count_ended(instance)
             _wait_for_ended(instance, UNTIMED + dates)
             wall, after = time.monotonic() - started, MachineTimes.now()
-            used = cpu_seconds(self.pids) - cpu
+            used = cpu_seconds(self.service.pids) - cpu
         records = instance.get_run_records(RunsFilter(statuses=ENDED))
         failed = [r for r in records if r.dagster_run.status is not DagsterRunStatus.SUCCESS]
         if failed:
