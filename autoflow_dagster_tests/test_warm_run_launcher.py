@@ -467,7 +467,7 @@ def test_nothing_runs_before_it_is_recorded(keeper: Keeper, tmp_path: Path) -> N
 
 def test_a_fork_server_runs_nothing_else(keeper: Keeper) -> None:
     """It is for one module only."""
-    with pytest.raises(NotWarmError, match="only dagster can be run"):
+    with pytest.raises(NotWarmError, match="only dagster, dagster._daemon, dagster_webserver can be run"):
         keeper.ask(_request("--help", module="http.server"))
 
 
