@@ -25,7 +25,8 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 from autoflow_dagster.instance_home import export_database, prepare_home, service_environment
 from autoflow_dagster.ledger import UNFINISHED, failure_text
 from autoflow_dagster.sensors import SENSOR_NAME
-from autoflow_dagster.service.processes import PROCESS_NAMES, Child, Service
+from autoflow_dagster.service.child_processes import PROCESS_NAMES, Child
+from autoflow_dagster.service.processes import Service
 from autoflow_dagster.settings import Settings
 from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.misbehaving import Connection, MisbehavingServer, answer

@@ -14,7 +14,8 @@ import pytest
 from dagster import DagsterRunStatus
 
 from autoflow_dagster.errors import AutoflowError
-from autoflow_dagster.service.processes import Child, Service
+from autoflow_dagster.service.child_processes import Child
+from autoflow_dagster.service.processes import Service
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import TOKEN, WORKFLOWS, DatesServer, day
 from autoflow_dagster_tests.up_process import COMMAND, UpProcess

@@ -403,7 +403,7 @@ def test_the_service_can_end_all_its_runs(either: Place, job_name: str, killed: 
     worker = either.worker(run_id)
     assert end_runs(either.home / "other", 1) == 0
     assert runs_of(either.home) == [worker]
-    grace_seconds = GRACE_SECONDS if killed else 60  # on a busy machine an orderly end takes a while
+    grace_seconds = GRACE_SECONDS if killed else 60  # an orderly end may take a while
     assert end_runs(either.home, grace_seconds) == killed
     wait_for("the process to end", lambda: not worker.is_running)
     if not killed:
@@ -466,8 +466,8 @@ def test_nothing_runs_before_it_is_recorded(keeper: Keeper, tmp_path: Path) -> N
 
 
 def test_a_fork_server_runs_nothing_else(keeper: Keeper) -> None:
-    """It is for one module only."""
-    with pytest.raises(NotWarmError, match="only dagster, dagster._daemon, dagster_webserver can be run"):
+    """It is for Dagster's own programs only."""
+    with pytest.raises(NotWarmError, match=r"only dagster, .*, dagster_webserver can be run"):
         keeper.ask(_request("--help", module="http.server"))
 
 

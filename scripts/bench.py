@@ -367,6 +367,8 @@ def as_markdown(result: dict[str, Any]) -> str:
             "| Processes | MB |",
             "|---|---|",
             *(f"| {part} | {mb:.0f} |" for part, mb in sorted(parts.items(), key=lambda p: -p[1])),
+            "",
+            "[memory.md](memory.md) says why it is not less.",
         ]
     return "\n".join(lines) + "\n"
 
@@ -377,7 +379,8 @@ def write(result: dict[str, Any], directory: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         before = json.loads((directory / "latest.json").read_text())
         groups = {k: {**before.get(k, {}), **v} for k, v in result.items() if isinstance(v, dict)}
-        result = {**before, **result, **groups}
+        processes = {k: v for k, v in result.items() if k == "memory_by_process"}
+        result = {**before, **result, **groups, **processes}
     (directory / "latest.json").write_text(json.dumps(result, indent=2) + "\n")
     (directory / "latest.md").write_text(as_markdown(result))
 

@@ -1,4 +1,4 @@
-"""How the service's processes start: forked from one that has imported Dagster, or each by itself."""
+"""The service's processes: forked from one that has imported Dagster, or each started by itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -26,8 +27,58 @@ logger = logging.getLogger(__name__)
 
 ChildProcess = subprocess.Popen[bytes] | WarmProcess
 
+PROCESS_NAMES = {
+    "code server": "autoflow-code",
+    "webserver": "autoflow-web",
+    "daemon": "autoflow-daemon",
+}
+"""As tools such as top show them; no more than 15 characters."""
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass
+class Child:
+    """One process of the service and how often it had to be restarted.
+
+    Attributes
+    ----------
+    starts_after : Path or None
+        What has to be there before it is started for the first time; None starts it at once.
+    socket : Path or None
+        Where a code server listens.
+    """
+
+    name: str
+    argv: Sequence[str]
+    starts_after: Path | None = None
+    socket: Path | None = None
+    process: ChildProcess | None = None
+    started_at: float = 0.0
+    restarts: int = 0
+    restart_at: float | None = None
+    log: IO[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask the process to end, if there is one."""
+        if self.is_running and self.process is not None:
+            self.process.terminate()
+
+    def kill(self) -> None:
+        """End the process and what it has started, if there is one."""
+        if isinstance(self.process, subprocess.Popen):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        elif self.process is not None:
+            self.process.kill()
+        if self.process is not None:
+            self.process.wait()
 
 
 class Starter:
@@ -135,13 +186,3 @@ def _die_with_parent() -> None:
     """See to it that a child is asked to end when this process is killed; runs in the child."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def kill(process: ChildProcess) -> None:
-    """End a process at once, with what it has started in its session."""
-    if isinstance(process, subprocess.Popen):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()

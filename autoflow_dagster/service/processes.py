@@ -16,16 +16,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import yaml
 
 from autoflow_dagster.errors import AutoflowError, SettingsError
 from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
-from autoflow_dagster.service.child_processes import ChildProcess, Starter, kill
+from autoflow_dagster.service.child_processes import PROCESS_NAMES, Child, Starter
 from autoflow_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -43,53 +42,8 @@ MAX_RESTARTS = 5
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where clients on this machine find what listens on all addresses."""
 
-PROCESS_NAMES = {
-    "code server": "autoflow-code",
-    "webserver": "autoflow-web",
-    "daemon": "autoflow-daemon",
-}
-"""As tools such as top show them; no more than 15 characters."""
-
 STABLE_SECONDS = 120
 """A process that lived so long starts with a clean slate of restarts."""
-
-
-@dataclass
-class Child:
-    """One process of the service and how often it had to be restarted.
-
-    Attributes
-    ----------
-    starts_after : Path or None
-        What has to be there before it is started for the first time; None starts it at once.
-    socket : Path or None
-        Where a code server listens.
-    """
-
-    name: str
-    argv: Sequence[str]
-    starts_after: Path | None = None
-    socket: Path | None = None
-    process: ChildProcess | None = None
-    started_at: float = 0.0
-    restarts: int = 0
-    restart_at: float | None = None
-    log: IO[bytes] | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process is alive."""
-        return self.process is not None and self.process.poll() is None
-
-    def terminate(self) -> None:
-        """Ask the process to end, if there is one."""
-        if self.is_running and self.process is not None:
-            self.process.terminate()
-
-    def kill(self) -> None:
-        """End the process and what it has started, if there is one."""
-        if self.process is not None:
-            kill(self.process)
 
 
 @dataclass
@@ -293,10 +247,13 @@ class Service:
     def new_code_server(self) -> Iterator[Child]:
         """Start another code server, which takes the first one's place after the block.
 
-        When the block raises, the first one stays. May be called in any thread.
+        When the block raises, the first one stays. May be called in a thread that goes on for as long as
+        the service: processes that were not forked are told of the end of the thread that started them.
         """
         with self._lock:
-            [old] = [child for child in self.children if child.name == "code server"]
+            old = next((child for child in self.children if child.name == "code server"), None)
+            if old is None:
+                raise AutoflowError("The service", "has no code server: it is stopping.")
             new = self._new_code_server()
             self._spawn(new)
         try:
