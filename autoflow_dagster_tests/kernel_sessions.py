@@ -94,14 +94,19 @@ class KernelSession:
 
         self._run(
             self.client.execute_interactive(
-                code, output_hook=on_output, timeout=REPLY_SECONDS, store_history=False
+                code,
+                output_hook=on_output,
+                timeout=REPLY_SECONDS,
+                store_history=False,
+                stop_on_error=False,
             )
         )
         return "".join(printed)
 
     def begin(self, code: str) -> None:
         """Start to run code, and do not wait for it."""
-        self.client.execute(code)
+        # Not to stop on an error: for a moment, the kernel would refuse what comes next.
+        self.client.execute(code, stop_on_error=False)
 
     def reply(self) -> str:
         """Wait for what was begun; return the name of the error that ended it, or ``ok``."""

@@ -147,14 +147,14 @@ def test_a_date_of_which_nothing_is_known_is_said_to_be_unknown(open_page: Open)
     day = tab.get_by_label("Date", exact=True)
     day.evaluate("input => { input.removeAttribute('max'); input.value = '2031-05-05' }")
     tab.get_by_role("button", name="Show").click()
-    assert tab.get_by_text("Nothing is known of that month.").is_visible()
+    tab.get_by_text("Nothing is known of that month.").wait_for()
 
 
 @on_disk_and_from_server
 def test_everything_is_found_without_scripts(open_page: Open) -> None:
     """From the first page by month and day to the files, and to the latest report."""
     tab = open_page("index.html", java_script_enabled=False, viewport=PHONE)
-    assert not tab.get_by_role("button", name="Show").is_visible()
+    tab.get_by_role("button", name="Show").wait_for(state="hidden")
     tab.get_by_role("link", name="January 2016", exact=True).click()
     tab.get_by_role("link", name="7 January 2016: done").first.click()
     tab.get_by_role("link", name="active", exact=True).click()
@@ -164,9 +164,9 @@ def test_everything_is_found_without_scripts(open_page: Open) -> None:
     assert latest == "../../latest/flows/flows_report.pdf"
     entry = tab.locator("#d2016-01-07")
     entry.get_by_text("1 other attempt").click()
-    assert entry.get_by_text("Kernel died.").is_visible()
+    entry.get_by_text("Kernel died.").wait_for()
     entry.get_by_role("link", name="Notebook: Flows above normal, 7 January 2016").click()
-    assert tab.get_by_role("heading", name="Flows").is_visible()
+    tab.get_by_role("heading", name="Flows").wait_for()
 
 
 def test_the_keyboard_is_enough(open_page: Open) -> None:
@@ -204,7 +204,7 @@ def test_both_colour_schemes_are_followed(open_page: Open, scheme: str) -> None:
 def test_a_notebook_cannot_act(open_page: Open) -> None:
     """Its scripts are left out of its page, and so is what would be loaded."""
     tab = open_page("site/notebooks/active.html")
-    assert tab.get_by_role("heading", name="Active").is_visible()
+    tab.get_by_role("heading", name="Active").wait_for()
     assert tab.get_by_text("Something interactive is left out").count() == 2
     assert tab.title() == "Flows above normal \u2013 notebook"
 
