@@ -150,7 +150,9 @@ def test_the_service_runs_each_date_until_it_succeeds_and_never_again(running: R
     assert running.runs()["2016-01-04"] == 2
 
 
-@pytest.mark.skipif(not can_be_warm(), reason="forks nothing here")
+@pytest.mark.skipif(
+    not can_be_warm() or os.environ.get("AUTOFLOW_WARM_RUNS") == "off", reason="forks nothing here"
+)
 def test_its_processes_are_forked_from_one_and_outlive_it(running: Running) -> None:
     """What they import is in memory once; killed, each of them comes back, and dates are run."""
     service = running.service
