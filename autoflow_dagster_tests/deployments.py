@@ -316,7 +316,7 @@ class Deployment:
         return (path for path in self.outputs.rglob("*") if path.is_file())
 
 
-MODULES = {"webserver": "dagster_webserver", "daemon": "dagster._daemon"}
+MODULES = {"webserver": "-m dagster_webserver ", "daemon": "-m dagster._daemon "}
 """In the command lines of the service's processes that were not forked."""
 
 

@@ -17,6 +17,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.instance_home import prepare_home, service_environment
+from autoflow_dagster.service.child_processes import Child
 from autoflow_dagster.service.code_location import check_code_location, reload_code_location
 from autoflow_dagster.service.processes import Service
 from autoflow_dagster.settings import Settings
@@ -56,6 +57,12 @@ class Running:
     demo: DemoFlowapi
     outputs: Path
     flags: Path
+
+    @property
+    def code_server(self) -> Child:
+        """The present one."""
+        [child] = [child for child in self.service.children if child.name == "code server"]
+        return child
 
     def runs(self, *statuses: DagsterRunStatus) -> Counter[str]:
         """Return the number of runs by reference date."""
@@ -163,7 +170,7 @@ def test_its_processes_are_forked_from_one_and_outlive_it(running: Running) -> N
     assert "does not start warm" not in log.read_text()
 
     os.kill(fork_server, signal.SIGKILL)
-    [code_server] = [child for child in service.children if child.name == "code server"]
+    code_server = running.code_server
     code_server.kill()
 
     def is_back() -> bool:
@@ -183,7 +190,7 @@ def _parent(pid: int) -> int:
 def test_a_new_code_server_takes_the_place_of_the_old_one(running: Running) -> None:
     """Once it has loaded the definitions; until then, and when it cannot, the old one serves."""
     service = running.service
-    [old] = [child for child in service.children if child.name == "code server"]
+    old = running.code_server
     with pytest.raises(ZeroDivisionError), service.new_code_server() as refused:
         raise ZeroDivisionError
     assert not refused.is_running

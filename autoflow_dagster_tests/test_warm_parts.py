@@ -21,6 +21,7 @@ from autoflow_dagster.warm.messages import ConnectionLostError, receive, send
 from autoflow_dagster.warm.notebook_imports import learned_modules, watched_files
 from autoflow_dagster.warm.process_identity import ProcessIdentity
 from autoflow_dagster.warm.purposes import COMPANIONS, DAGSTER, KERNELS
+from autoflow_dagster.warm.warm_dagster import OF_A_SERVICE
 from autoflow_dagster_tests.conftest import write_notebook
 
 
@@ -200,7 +201,13 @@ def test_shadowing_is_what_python_would_find(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*DAGSTER.later, *KERNELS.later, *(n for names in COMPANIONS.values() for n in names)]
+    "name",
+    [
+        *DAGSTER.later,
+        *OF_A_SERVICE,
+        *KERNELS.later,
+        *(n for names in COMPANIONS.values() for n in names),
+    ],
 )
 def test_hints_are_of_installed_packages(name: str) -> None:
     """Nothing depends on them; but a name that is gone is a start that is slower than need be."""

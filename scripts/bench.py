@@ -378,9 +378,12 @@ def write(result: dict[str, Any], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         before = json.loads((directory / "latest.json").read_text())
-        groups = {k: {**before.get(k, {}), **v} for k, v in result.items() if isinstance(v, dict)}
-        processes = {k: v for k, v in result.items() if k == "memory_by_process"}
-        result = {**before, **result, **groups, **processes}
+        groups = {
+            name: {**before.get(name, {}), **group}
+            for name, group in result.items()
+            if isinstance(group, dict) and name != "memory_by_process"  # always measured as one
+        }
+        result = {**before, **result, **groups}
     (directory / "latest.json").write_text(json.dumps(result, indent=2) + "\n")
     (directory / "latest.md").write_text(as_markdown(result))
 

@@ -72,13 +72,14 @@ class Child:
 
     def kill(self) -> None:
         """End the process and what it has started, if there is one."""
+        if self.process is None:
+            return
         if isinstance(self.process, subprocess.Popen):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        elif self.process is not None:
+        else:
             self.process.kill()
-        if self.process is not None:
-            self.process.wait()
+        self.process.wait()
 
 
 class Starter:

@@ -66,6 +66,8 @@ def reload_code_location(service: Service) -> None:
     ------
     CodeLocationError
         When they cannot be loaded.
+    AutoflowError
+        When the service is stopped or restarted meanwhile.
     """
     with service.new_code_server() as child:
         assert child.socket is not None, "a code server has a socket"

@@ -102,7 +102,7 @@ class Service:
     def pids(self) -> list[int]:
         """What has been started and runs; all other processes of the service come from these."""
         running = [child.process.pid for child in self.children if child.process]
-        return [*self._starts().pids, *running]
+        return [*(self._starter.pids if self._starter else ()), *running]
 
     def start(self) -> None:
         """Begin to start the three processes; `tend` starts those that wait for the code server.

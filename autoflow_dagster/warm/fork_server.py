@@ -290,7 +290,10 @@ def _start(
     own, files[:] = list(files), []
     become.take_standard_files(own)
     become.become(task)
-    purpose.in_child(connection, is_attached)
+    if is_attached:
+        purpose.in_child(connection)
+    else:
+        connection.close()  # it goes on whatever becomes of the client
     return task
 
 

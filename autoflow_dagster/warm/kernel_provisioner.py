@@ -18,6 +18,9 @@ from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess, ask
 
 logger = logging.getLogger(__name__)
 
+KERNEL_PROCESS_NAME = "autoflow-kernel"
+"""As tools such as top show a warm kernel."""
+
 KNOWN_OPTIONS = frozenset({"env", "cwd", "kernel_id", "extra_arguments", "stdout", "stderr"})
 """Of a launch that mean the same to a warm kernel; with others it starts in the ordinary way."""
 
@@ -95,7 +98,7 @@ class WarmProvisioner(LocalProvisioner):
                 working_dir=Path(options.get("cwd") or Path.cwd()),
                 files=(nothing, options.get("stdout") or 1, options.get("stderr") or 2),
                 attached=True,
-                process_name="autoflow-kernel",
+                process_name=KERNEL_PROCESS_NAME,
             )
             process = ask(self.server, request)
             process.go()

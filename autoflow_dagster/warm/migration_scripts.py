@@ -20,13 +20,10 @@ def keep_migration_scripts() -> None:
 
     read = ScriptDirectory.from_config
 
-    @cache
-    def kept(_location: str | None, config: Config) -> ScriptDirectory:
+    @cache  # Dagster keeps its configurations, one for each storage
+    def from_config(config: Config) -> ScriptDirectory:
         directory = read(config)
         directory.get_heads()  # reads the scripts
         return directory
-
-    def from_config(config: Config) -> ScriptDirectory:
-        return kept(config.get_main_option("script_location"), config)
 
     ScriptDirectory.from_config = from_config  # type: ignore[method-assign]

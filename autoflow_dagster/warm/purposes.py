@@ -49,8 +49,7 @@ class Purpose:
     free_variables : tuple of str
         Variables that may differ from those of the server: nothing reads them when it is imported.
     in_child : callable
-        Called in the forked process before its program is run, with the connection to the client and
-        whether the process is attached to it.
+        Called in an attached process before its program is run, with the connection to the client.
     rehearsal : str or None
         Name of a function, ``module:function``, called in the server after the imports: does what
         each process would do first, for what stays in caches. May fail, which changes nothing.
@@ -64,16 +63,13 @@ class Purpose:
     learns: bool
     variables: Mapping[str, str]
     free_variables: tuple[str, ...]
-    in_child: Callable[[socket.socket, bool], None]
+    in_child: Callable[[socket.socket], None]
     rehearsal: str | None = None
     obstacle: Callable[[], str] = lambda: ""
 
 
-def _stop_with_client(connection: socket.socket, is_attached: bool) -> None:
-    """Stop in order when the client has gone; a run, which is not attached, survives its daemon."""
-    if not is_attached:
-        connection.close()
-        return
+def _stop_with_client(connection: socket.socket) -> None:
+    """Stop in order when the client has gone, as the service's processes do without the service."""
 
     def wait() -> None:
         connection.settimeout(None)
@@ -85,7 +81,7 @@ def _stop_with_client(connection: socket.socket, is_attached: bool) -> None:
     threading.Thread(target=wait, name="autoflow-client", daemon=True).start()
 
 
-def _end_with_client(connection: socket.socket, _is_attached: bool) -> None:
+def _end_with_client(connection: socket.socket) -> None:
     """End when the client does: a kernel without its run is of no use to anybody.
 
     Takes the place of ipykernel's thread that does this. That one waits for its own parent process
@@ -165,11 +161,7 @@ DAGSTER = Purpose(
         "dagster._core.utility_ops",
         "dagster._core.workspace.autodiscovery",
         "dagster._daemon.auto_run_reexecution",
-        "dagster._daemon.cli",
-        "dagster._grpc.server",
         "dagster_postgres",
-        "dagster_webserver.app",
-        "dagster_webserver.cli",
         "alembic.autogenerate",
         "alembic.command",
         "autoflow_dagster.notebook_op",

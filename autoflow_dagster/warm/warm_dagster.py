@@ -17,6 +17,14 @@ ANNOUNCEMENT_VARIABLE = "AUTOFLOW_WARM_DAGSTER"
 ANNOUNCEMENT = "warm_dagster_socket"
 """That file's name in DAGSTER_HOME."""
 
+OF_A_SERVICE = (
+    "dagster._daemon.cli",
+    "dagster._grpc.server",
+    "dagster_webserver.app",
+    "dagster_webserver.cli",
+)
+"""What daemon, code server and webserver import and runs do not: a second, where there is no service."""
+
 
 def dagster_keeper(environ: Mapping[str, str]) -> Keeper:
     """Return what asks the service's fork server, or owns one where there is no service.
@@ -27,4 +35,7 @@ def dagster_keeper(environ: Mapping[str, str]) -> Keeper:
         Of the process that asks.
     """
     announcement = environ.get(ANNOUNCEMENT_VARIABLE)
-    return Keeper("dagster", announcement=Path(announcement) if announcement else None)
+    if not announcement:
+        return Keeper("dagster")
+    arguments = [word for module in OF_A_SERVICE for word in ("--module", module)]
+    return Keeper("dagster", arguments, Path(announcement))

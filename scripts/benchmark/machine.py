@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoflow_dagster.service.child_processes import PROCESS_NAMES
+from autoflow_dagster.warm.kernel_provisioner import KERNEL_PROCESS_NAME
+from autoflow_dagster.warm.leftovers import RUN_PROCESS_NAME
+
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = os.cpu_count() or 1
 SAMPLE_SECONDS = 1.0
@@ -120,11 +124,9 @@ ROLES = {
 """By words of the command line."""
 
 FORKED_ROLES = {
-    "autoflow-code": "code server",
-    "autoflow-web": "webserver",
-    "autoflow-daemon": "daemon",
-    "autoflow-run": "runs",
-    "autoflow-kernel": "kernels",
+    **{process_name: role for role, process_name in PROCESS_NAMES.items()},
+    RUN_PROCESS_NAME: "runs",
+    KERNEL_PROCESS_NAME: "kernels",
 }
 """By name of the process: its command line is that of the fork server."""
 
