@@ -138,7 +138,7 @@ def test_a_report_shows_a_picture_of_its_first_page(page: Page) -> None:
     page.page.get_by_text("[Show Markdown]").first.click()
     picture = page.page.get_by_role("img", name="First page")
     picture.wait_for()
-    assert picture.evaluate("image => image.complete && image.naturalWidth") == 320
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
     page.keep_picture("first page")
     page.check_for_errors()
 
