@@ -23,6 +23,7 @@ from autoflow_dagster.materialization import (
 )
 from autoflow_dagster.previews import first_page, picture_markdown
 from autoflow_dagster.run_values import run_values
+from autoflow_dagster.site import keep_thumbnail
 from autoflow_dagster.versions import versions
 from autoflow_dagster.workflows import Notebook, ReportFormat
 
@@ -70,7 +71,7 @@ def materialize_report(
         {
             "report": dg.MetadataValue.path(str(destination)),
             **_link(spec, destination),
-            **_preview(destination),
+            **_preview(spec, destination),
             "title": summary.title,
             **({} if summary.pages is None else {"pages": summary.pages}),
             "size (kB)": round(summary.size_bytes / 1000, 1),
@@ -90,15 +91,18 @@ def _link(spec: JobSpec, destination: Path) -> dict[str, dg.MetadataValue[str]]:
     return {"link": dg.MetadataValue.url(f"{spec.settings.reports_url}/{quote(str(relative))}")}
 
 
-def _preview(report: Path) -> dict[str, dg.MetadataValue[str]]:
-    """Return the first page of a PDF as a small picture."""
+def _preview(spec: JobSpec, report: Path) -> dict[str, dg.MetadataValue[str]]:
+    """Return the first page of a PDF as a small picture, and keep it for the site of reports."""
     if report.suffix != ".pdf":
         return {}
     try:
-        preview = picture_markdown(first_page(report), "First page")
+        picture = first_page(report)
+        outputs = spec.settings.outputs_dir
+        keep_thumbnail(outputs, str(report.relative_to(outputs)), picture)
     except Exception as error:  # a report without its picture is still a report
         logger.warning("No picture of the first page of %s: %s", report.name, error)
         return {}
+    preview = picture_markdown(picture, "First page")
     return {} if preview is None else {"first page": dg.MetadataValue.md(preview)}
 
 

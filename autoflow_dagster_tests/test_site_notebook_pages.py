@@ -15,7 +15,7 @@ from autoflow_dagster.site.notebook_pages import (
     notebook_html,
     write_notebook_page,
 )
-from autoflow_dagster.site.thumbnails import write_thumbnail
+from autoflow_dagster.site.thumbnails import draw_thumbnail, keep_thumbnail
 from autoflow_dagster_tests.site_samples import (
     code_cell,
     markdown_cell,
@@ -171,16 +171,30 @@ def test_the_first_page_of_a_report_becomes_a_small_picture(tmp_path: Path) -> N
     """Readable on sharp screens, and a few kilobytes."""
     from PIL import Image
 
-    (tmp_path / "a.pdf").write_bytes(tiny_pdf())
-    assert write_thumbnail(tmp_path / "a.pdf", tmp_path / "thumbnails/a.png")
-    with Image.open(tmp_path / "thumbnails/a.png") as picture:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/a.pdf").write_bytes(tiny_pdf())
+    draw_thumbnail(tmp_path, "reports/a.pdf")
+    with Image.open(tmp_path / "site/thumbnails/a.png") as picture:
         assert picture.size == (WIDTH, round(WIDTH * 842 / 595))
         assert picture.convert("L").getextrema() == (0, 255)
-    assert (tmp_path / "thumbnails/a.png").stat().st_size < 20_000
+    assert (tmp_path / "site/thumbnails/a.png").stat().st_size < 20_000
 
 
 def test_a_report_that_is_no_pdf_has_no_picture(tmp_path: Path) -> None:
     """And is no error."""
-    (tmp_path / "a.pdf").write_text("no PDF")
-    assert not write_thumbnail(tmp_path / "a.pdf", tmp_path / "a.png")
-    assert not list(tmp_path.glob("*.png"))
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/a.pdf").write_text("no PDF")
+    draw_thumbnail(tmp_path, "reports/a.pdf")
+    draw_thumbnail(tmp_path, "reports/absent.pdf")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_a_picture_is_drawn_once_and_replaced_with_its_report(tmp_path: Path) -> None:
+    """Who makes a report has its picture already."""
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/a.pdf").write_bytes(tiny_pdf())
+    for picture in (b"first", b"second"):
+        keep_thumbnail(tmp_path, "reports/a.pdf", picture)
+        draw_thumbnail(tmp_path, "reports/a.pdf")
+        assert (tmp_path / "site/thumbnails/a.png").read_bytes() == picture
+    assert len(list((tmp_path / "site/thumbnails").iterdir())) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -366,7 +367,9 @@ def test_a_report_has_its_path_a_link_and_a_picture_of_its_first_page(
     assert (report["report"].kind, report["report"].value) == ("Path", str(path))
     assert report["link"].kind == "Url"
     assert report["link"].value == f"{REPORTS_URL}/reports/{path.name}"
-    assert report["first page"].value.startswith("![First page](data:image/png;base64,")
+    thumbnail = deployment.outputs / f"site/thumbnails/{path.stem}.png"
+    encoded = base64.b64encode(thumbnail.read_bytes()).decode()
+    assert report["first page"].value == f"![First page](data:image/png;base64,{encoded})"
     assert report["pages"].value == 1
     assert report["reference date"].value == DONE.isoformat()
 

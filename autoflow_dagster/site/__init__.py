@@ -13,6 +13,7 @@ from autoflow_dagster.site.rebuild import needs_rebuild, rebuild, records_on_dis
 from autoflow_dagster.site.records import DateRecord, Document, SiteError
 from autoflow_dagster.site.server import SiteServer
 from autoflow_dagster.site.states import SiteState
+from autoflow_dagster.site.thumbnails import keep_thumbnail
 from autoflow_dagster.site.update import record_plan, record_run, write_pages
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "build_app",
     "date_url",
     "delete_outputs",
+    "keep_thumbnail",
     "needs_rebuild",
     "rebuild",
     "record_plan",

@@ -7,28 +7,50 @@ from pathlib import Path
 
 from autoflow_dagster.outputs import temporary_beside
 from autoflow_dagster.previews import first_page
+from autoflow_dagster.site import links
 
 logger = logging.getLogger(__name__)
 
 
-def write_thumbnail(pdf: Path, destination: Path) -> bool:
-    """Draw the first page of a PDF, unless the picture is there already.
+def draw_thumbnail(outputs: Path, report: str) -> None:
+    """Draw the first page of a PDF report, unless it has a picture already.
 
-    Returns
-    -------
-    bool
-        Whether there is a picture; False when the PDF cannot be read.
+    A report that cannot be read gets none, and a warning.
+
+    Parameters
+    ----------
+    report : str
+        Relative to the outputs directory.
     """
-    if destination.exists():
-        return True
-    temporary = temporary_beside(destination)
+    pdf = outputs / report
+    if (outputs / links.thumbnail(report)).exists() or not pdf.exists():
+        return
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(first_page(pdf))
-        temporary.replace(destination)
+        keep_thumbnail(outputs, report, first_page(pdf))
     except Exception as error:  # a report without its picture is still a report
         logger.warning("No picture of the first page of %s: %s", pdf.name, error)
-        return False
+
+
+def keep_thumbnail(outputs: Path, report: str, picture: bytes) -> None:
+    """Take a picture of a report's first page into the site, instead of one that is there.
+
+    Parameters
+    ----------
+    report : str
+        As for `draw_thumbnail`.
+    picture : bytes
+        The content of a PNG file.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written.
+    """
+    destination = outputs / links.thumbnail(report)
+    temporary = temporary_beside(destination)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(picture)
+        temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
-    return True

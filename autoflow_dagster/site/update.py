@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoflow_dagster.naming import json_value
 from autoflow_dagster.planning import ConfigPlan
-from autoflow_dagster.site import links, plans
+from autoflow_dagster.site import plans
 from autoflow_dagster.site.latest import restore_latest, update_latest
 from autoflow_dagster.site.options import SiteOptions
 from autoflow_dagster.site.pages import Pages
@@ -65,14 +65,14 @@ def record_run(
 def prepare_files(outputs_dir: Path, record: DateRecord, options: SiteOptions) -> None:
     """Make the pages of a record's notebooks and the pictures of its reports, each only once."""
     from autoflow_dagster.site.notebook_pages import write_notebook_page
-    from autoflow_dagster.site.thumbnails import write_thumbnail
+    from autoflow_dagster.site.thumbnails import draw_thumbnail
 
     for document in record.documents:
         if options.notebook_pages and document.executed:
             write_notebook_page(outputs_dir, document.executed, document.shown_title)
         pdf = document.reports.get("pdf")
-        if options.thumbnails and pdf and (outputs_dir / pdf).exists():
-            write_thumbnail(outputs_dir / pdf, outputs_dir / links.thumbnail(pdf))
+        if options.thumbnails and pdf:
+            draw_thumbnail(outputs_dir, pdf)
 
 
 def take_in(store: Store, record: DateRecord) -> None:
