@@ -17,7 +17,6 @@ from dagster import DagsterInstance
 
 from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.dates.date_hashes import DateHashes
-from autoflow_dagster.dates.date_stencil import EmptyDateRangeError
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.ledger import asset_keys, read_histories
 from autoflow_dagster.workflows import WorkflowConfig
@@ -171,10 +170,8 @@ def _hashes(config: WorkflowConfig, today: date) -> Iterator[tuple[date, str]]:
     hashes = DateHashes(config.parameters, config.date_stencil)
     for number in range((today - FIRST_DAY).days + 1):
         day = FIRST_DAY + timedelta(days=number)
-        try:
-            yield day, hashes(day)
-        except EmptyDateRangeError:
-            continue
+        if (params_hash := hashes.get(day)) is not None:
+            yield day, params_hash
 
 
 def record(instance: DagsterInstance, matches: Sequence[Match]) -> Iterator[Match]:

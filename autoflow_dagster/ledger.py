@@ -7,7 +7,6 @@ version, however it was launched.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFil
 from autoflow_dagster.backfills import dates_in_backfills
 from autoflow_dagster.data_versions import DATA_VERSION_TAG, DataVersions
 from autoflow_dagster.dates.date_hashes import DateHashes
-from autoflow_dagster.dates.date_stencil import EmptyDateRangeError
 from autoflow_dagster.naming import (
     TAG_ATTEMPT,
     TAG_CONFIG,
@@ -135,14 +133,7 @@ def _still_to_do(
     if not backfilled:
         return {}
     hashes = DateHashes(config.parameters, config.date_stencil)
-    return {day: text for day, text in backfilled.items() if done.get(day) != _hash(hashes, day)}
-
-
-def _hash(hashes: DateHashes, day: date) -> str | None:
-    try:
-        return hashes(day)
-    except EmptyDateRangeError:
-        return None
+    return {day: text for day, text in backfilled.items() if done.get(day) != hashes.get(day)}
 
 
 def _as_date(partition_key: str) -> date | None:
@@ -322,16 +313,3 @@ def running_runs(instance: DagsterInstance) -> Sequence[dg.DagsterRun]:
     """Return the runs that have a process; queued ones are not among them."""
     with_process = [status for status in UNFINISHED if status is not DagsterRunStatus.QUEUED]
     return instance.get_runs(RunsFilter(statuses=with_process))
-
-
-def cancel_runs(
-    instance: DagsterInstance, runs: Sequence[dg.DagsterRun], timeout_seconds: float = 15.0
-) -> None:
-    """Ask runs to end and wait until they did; report the others as cancelled."""
-    for run in runs:
-        instance.run_launcher.terminate(run.run_id)
-    deadline = time.monotonic() + timeout_seconds
-    while (left := running_runs(instance)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    for run in left:
-        instance.report_run_canceled(run)

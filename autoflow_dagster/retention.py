@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.data_versions import DATA_VERSION_TAG
-from autoflow_dagster.ledger import PARTITION_TAG, PATH_METADATA, UNSUCCESSFUL, read_histories
-from autoflow_dagster.naming import TAG_CONFIG, TAG_PARAMETERS_HASH
+from autoflow_dagster.dates.date_hashes import DateHashes
+from autoflow_dagster.ledger import PATH_METADATA, UNSUCCESSFUL, read_histories
+from autoflow_dagster.planning import History
 from autoflow_dagster.workflows import WorkflowConfig
 
 FINISHED = [DagsterRunStatus.SUCCESS, *UNSUCCESSFUL]
@@ -30,7 +31,7 @@ RECORDS_PER_QUERY = 1000
 KEPT_FROM_RUN_METADATA = "kept from run"
 
 _OUTPUT_NAME = re.compile(
-    r"(?P<stem>.+_(?P<day>\d{4}-\d\d-\d\d)_(?P<hash>[0-9a-f]{32}))__(?P<at>\d{8}T\d{6}Z)"
+    r"(?P<stem>.+_\d{4}-\d\d-\d\d_[0-9a-f]{32})__(?P<at>\d{8}T\d{6}Z)"
     r"(?P<number>-\d+)?(?P<suffix>\.[a-z]+)"
 )
 
@@ -43,8 +44,7 @@ def old_runs(
 ) -> Iterator[dg.RunRecord]:
     """Yield finished runs that may be deleted, oldest first.
 
-    Attempts at a date that is not done stay, whatever their age: they say how often it may still
-    be tried.
+    Failed attempts that decide when a date may be tried again stay, whatever their age.
 
     Parameters
     ----------
@@ -52,9 +52,22 @@ def old_runs(
         How long ago the youngest of them ended, or how many finished runs come after the last of
         them.
     """
-    done = {name: history.done for name, history in read_histories(instance, configs).items()}
+    histories = read_histories(instance, configs)
+    deciding = {id_ for config in configs for id_ in _deciding_runs(config, histories[config.name])}
     records = _older(instance, keep) if isinstance(keep, timedelta) else _excess(instance, keep)
-    return (record for record in records if not _is_attempt(record, done))
+    return (record for record in records if record.dagster_run.run_id not in deciding)
+
+
+def _deciding_runs(config: WorkflowConfig, history: History) -> Iterator[str]:
+    """Yield the failed runs that `max_attempts` and `retry_delay` still need to know of.
+
+    A date that fails at every check for years has many more than that.
+    """
+    hashes = DateHashes(config.parameters, config.date_stencil)
+    for (day, params_hash), attempts in history.attempts.items():
+        if history.done.get(day) != params_hash and hashes.get(day) == params_hash:
+            failures = [attempt.run_id for attempt in attempts if not attempt.was_cancelled]
+            yield from failures[-(config.max_attempts or 1) :]
 
 
 def _older(instance: DagsterInstance, keep: timedelta) -> Iterator[dg.RunRecord]:
@@ -79,28 +92,24 @@ def _finished(instance: DagsterInstance, wanted: RunsFilter) -> Iterator[dg.RunR
         cursor = records[-1].dagster_run.run_id
 
 
-def _is_attempt(record: dg.RunRecord, done: Mapping[str, Mapping[date, str]]) -> bool:
-    """Return whether a run is a failed attempt at a date that is not done."""
-    run = record.dagster_run
-    if run.status not in UNSUCCESSFUL or (name := run.tags.get(TAG_CONFIG)) not in done:
-        return False
-    try:
-        day = date.fromisoformat(run.tags.get(PARTITION_TAG, ""))
-    except ValueError:
-        return False
-    return done[name or ""].get(day) != run.tags.get(TAG_PARAMETERS_HASH)
+def has_files_to_delete(instance: DagsterInstance, run_id: str, outputs_dir: Path) -> bool:
+    """Return whether a run made files that were superseded and are still there.
+
+    Without the run nothing would say so any more, and they would stay for ever.
+    """
+    return any(
+        not _is_newest(instance, materialization, run_id)
+        and (path := materialization.metadata.get(PATH_METADATA)) is not None
+        and (outputs_dir / str(path.value)).exists()
+        for materialization, _ in _materializations_of(instance, run_id)
+    )
 
 
 def delete_run(instance: DagsterInstance, run_id: str) -> int:
     """Delete a run, its events and its logs; return how many asset events were kept without it."""
     kept = 0
-    records = instance.get_records_for_run(
-        run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION
-    ).records
-    for record in records:
-        materialization = record.event_log_entry.asset_materialization
-        if materialization is not None and _is_newest(instance, materialization, run_id):
-            happened_at = datetime.fromtimestamp(record.timestamp, UTC)
+    for materialization, happened_at in _materializations_of(instance, run_id):
+        if _is_newest(instance, materialization, run_id):
             instance.report_runless_asset_event(_without_run(materialization, run_id, happened_at))
             kept += 1
     instance.delete_run(run_id)
@@ -109,6 +118,20 @@ def delete_run(instance: DagsterInstance, run_id: str) -> int:
     with contextlib.suppress(NotImplementedError, OSError):
         delete_logs(prefix=[run_id])
     return kept
+
+
+def _materializations_of(
+    instance: DagsterInstance, run_id: str
+) -> list[tuple[dg.AssetMaterialization, datetime]]:
+    """Return what a run has materialized, and when."""
+    records = instance.get_records_for_run(
+        run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION
+    ).records
+    return [
+        (materialization, datetime.fromtimestamp(record.timestamp, UTC))
+        for record in records
+        if (materialization := record.event_log_entry.asset_materialization) is not None
+    ]
 
 
 def _is_newest(
@@ -149,8 +172,6 @@ class _Output:
 
     path: Path
     stem: str
-    day: str
-    params_hash: str
     made_at: datetime
     number: int
 
@@ -166,37 +187,24 @@ class _Output:
             return None
         stem = found["stem"] + found["suffix"]
         number = int((found["number"] or "-1")[1:])
-        return cls(path, stem, found["day"], found["hash"], made_at, number)
-
-
-@dataclass(frozen=True)
-class _Newest:
-    """What the newest materializations of all assets say.
-
-    Attributes
-    ----------
-    paths : frozenset of str
-        Relative to the outputs.
-    versions : frozenset of (str, str)
-        Partition and parameters hash.
-    """
-
-    paths: frozenset[str]
-    versions: frozenset[tuple[str, str]]
+        return cls(path, stem, made_at, number)
 
 
 def old_outputs(instance: DagsterInstance, outputs_dir: Path, before: datetime) -> list[Path]:
     """Return executed notebooks and reports that may be deleted, sorted.
 
-    The newest ones of each date stay whatever their age, those of an imported history too; what
-    failed goes by its age alone. Files whose names AutoFlow has not made are left alone.
+    Those that are known to have been superseded: there is a later file of the same notebook, date
+    and parameters, or the ledger names a later one in their place. All others stay whatever their
+    age: a file that the ledger does not name may be the only one of its date, as after an import,
+    or when an asset was wiped. What failed goes by its age alone. Files whose names AutoFlow has
+    not made are left alone.
 
     Parameters
     ----------
     before : datetime
         Files made at this time or later stay, by the time in their names.
     """
-    newest = _newest(instance)
+    newest, replaced = _named_files(instance)
     notebooks = outputs_dir / "notebooks"
     old = []
     for directory in (notebooks, outputs_dir / "reports"):
@@ -205,10 +213,9 @@ def old_outputs(instance: DagsterInstance, outputs_dir: Path, before: datetime) 
         for output in sorted(outputs, key=lambda o: (o.made_at, o.number)):
             last[output.stem] = output
         for output in outputs:
-            is_current = (output.day, output.params_hash) in newest.versions
-            is_last = last[output.stem] is output and is_current
-            is_named = str(output.path.relative_to(outputs_dir)) in newest.paths
-            if output.made_at < before and not is_last and not is_named:
+            name = str(output.path.relative_to(outputs_dir))
+            is_superseded = last[output.stem] is not output or name in replaced
+            if output.made_at < before and is_superseded and name not in newest:
                 old.append(output.path)
     failed = _outputs_in(notebooks / "failed")
     return sorted([*old, *(o.path for o in failed if o.made_at < before)])
@@ -221,21 +228,21 @@ def _outputs_in(directory: Path) -> list[_Output]:
     return [output for output in found if output is not None]
 
 
-def _newest(instance: DagsterInstance) -> _Newest:
-    """Read the newest materialization of every partition of every asset, of old configs too."""
-    paths, versions = set(), set()
+def _named_files(instance: DagsterInstance) -> tuple[set[str], set[str]]:
+    """Return the files of the newest materializations, and those of all earlier ones.
+
+    Of every partition of every asset, also of configs that are no more; relative to the outputs.
+    """
+    newest: set[str] = set()
+    replaced: set[str] = set()
     for key in instance.get_asset_keys():
         seen: set[str | None] = set()
         for materialization in _materializations(instance, key):
-            if materialization.partition in seen:
-                continue
-            seen.add(materialization.partition)
             path = materialization.metadata.get(PATH_METADATA)
             if path is not None:
-                paths.add(str(path.value))
-            version = (materialization.tags or {}).get(DATA_VERSION_TAG, "")
-            versions.add((materialization.partition or "", version))
-    return _Newest(frozenset(paths), frozenset(versions))
+                (replaced if materialization.partition in seen else newest).add(str(path.value))
+            seen.add(materialization.partition)
+    return newest, replaced
 
 
 def _materializations(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from autoflow_dagster import retention
+from autoflow_dagster.ledger import PARTITION_TAG
 from autoflow_dagster.parser.job_checks import RETENTION_JOB, RETENTION_OP
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.site import SiteOptions, delete_outputs
@@ -35,8 +36,9 @@ def build_retention(
     )
     def delete_what_is_old(context: dg.OpExecutionContext) -> None:
         is_dry = bool(context.op_config["dry_run"])
-        _delete_runs(context, definitions.configs, settings, is_dry)
+        # The files first: runs know which of them were superseded.
         _delete_outputs(context, settings, is_dry)
+        _delete_runs(context, definitions.configs, settings, is_dry)
 
     @dg.job(
         name=JOB_NAME,
@@ -90,9 +92,13 @@ def _delete_runs(
     # All of them first: the list is read in portions, by a run that must still be there.
     for record in list(retention.old_runs(context.instance, configs, settings.keep_runs)):
         run = record.dagster_run
+        if settings.keep_outputs is not None and retention.has_files_to_delete(
+            context.instance, run.run_id, settings.outputs_dir
+        ):
+            continue  # until those are old enough, too
         deleted += 1
         if deleted <= SHOWN:
-            partition = run.tags.get("dagster/partition", "")
+            partition = run.tags.get(PARTITION_TAG, "")
             context.log.info(f"run {run.run_id}: {run.job_name} {partition} ({run.status.value})")
         if not is_dry:
             kept += retention.delete_run(context.instance, run.run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from autoflow_dagster.build import build_defs
+from autoflow_dagster.dates.date_hashes import DateHashes
 from autoflow_dagster.instance_home import prepare_home
 from autoflow_dagster.ledger import latest_output, notebook_asset_key, read_histories
 from autoflow_dagster.materialization import materialized
@@ -75,6 +77,11 @@ def run(
     return result.run_id
 
 
+def present_hash(day: date) -> str:
+    """Return the parameters hash of a date with the config as it is."""
+    return DateHashes(CONFIG.parameters, CONFIG.date_stencil)(day)
+
+
 def old_ids(instance: DagsterInstance, keep: timedelta | int = timedelta(days=-1)) -> list[str]:
     """Return the ids of runs that may be deleted; without an age or a number all that may be."""
     return [record.dagster_run.run_id for record in old_runs(instance, [CONFIG], keep)]
@@ -109,15 +116,27 @@ def test_what_was_superseded_goes_for_good(instance: DagsterInstance) -> None:
 
 def test_attempts_at_a_date_that_is_not_done_stay(instance: DagsterInstance) -> None:
     """They count for `max_attempts`; once it is done they are history."""
-    failed = run(instance, path="")
+    failed = run(instance, params_hash=present_hash(DAY), path="")
     assert old_ids(instance) == []
-    done = run(instance)
+    done = run(instance, params_hash=present_hash(DAY))
     assert old_ids(instance) == [failed, done]
+
+
+@pytest.mark.parametrize(("max_attempts", "kept"), [(None, 1), (2, 2), (9, 3)])
+def test_of_many_failed_attempts_those_that_count_stay(
+    instance: DagsterInstance, max_attempts: int | None, kept: int
+) -> None:
+    """A date that fails every hour leaves thousands; those with other parameters count no more."""
+    outdated = run(instance, params_hash=OLD_HASH, path="")
+    failed = [run(instance, params_hash=present_hash(DAY), path="") for _ in range(3)]
+    config = replace(CONFIG, max_attempts=max_attempts)
+    old = [r.dagster_run.run_id for r in old_runs(instance, [config], timedelta(days=-1))]
+    assert old == [outdated, *failed[: 3 - kept]]
 
 
 def test_the_newest_runs_stay_when_they_are_counted(instance: DagsterInstance) -> None:
     """A failed attempt at a date that is not done stays though it is none of them."""
-    attempt = run(instance, NEXT_DAY, path="")
+    attempt = run(instance, NEXT_DAY, present_hash(NEXT_DAY), path="")
     runs = [run(instance, params_hash=digit * 32) for digit in "abc"]
     assert [old_ids(instance, number) for number in (1, 2, 3, 4, 1000)] == [
         runs[:2],
@@ -177,14 +196,49 @@ def test_the_newest_files_of_each_date_stay(instance: DagsterInstance, tmp_path:
 
 
 def test_files_of_an_imported_history_stay(instance: DagsterInstance, tmp_path: Path) -> None:
-    """The ledger knows no path of them, but date and parameters hash."""
-    newest = name_of(OLD_HASH, "20160103T000000Z")
+    """The ledger has no path of them, and their names another hash: the original's of parameters."""
     older = write(tmp_path, name_of(OLD_HASH, "20160102T000000Z"))
-    write(tmp_path, newest)
+    for params_hash in (OLD_HASH, "c" * 32):  # of two configs
+        write(tmp_path, name_of(params_hash, "20160103T000000Z"))
     instance.report_runless_asset_event(
-        dg.AssetMaterialization(KEY, partition=str(DAY), tags={"dagster/data_version": OLD_HASH})
+        dg.AssetMaterialization(KEY, partition=str(DAY), tags={"dagster/data_version": NEW_HASH})
     )
     assert old_outputs(instance, tmp_path, LATER) == [older]
+
+
+def test_files_of_wiped_assets_stay(instance: DagsterInstance, tmp_path: Path) -> None:
+    """Wiping makes all dates run again; until they have, there is nothing else."""
+    only = name_of(NEW_HASH, "20160103T000000Z")
+    write(tmp_path, only)
+    run(instance, params_hash=NEW_HASH, path=only)
+    instance.wipe_assets([KEY])
+    assert old_outputs(instance, tmp_path, LATER) == []
+
+
+def test_files_beside_a_new_ledger_stay(instance: DagsterInstance, tmp_path: Path) -> None:
+    """As after a lost database."""
+    write(tmp_path, name_of(NEW_HASH, "20160103T000000Z"))
+    assert old_outputs(instance, tmp_path, LATER) == []
+
+
+def test_a_run_stays_until_the_files_that_were_superseded_are_deleted(
+    instance: DagsterInstance, tmp_path: Path
+) -> None:
+    """Nothing else knows that files made with other parameters may go."""
+    made_at = f"{datetime.now(UTC) - timedelta(hours=1):%Y%m%dT%H%M%SZ}"
+    names = [name_of(digest, made_at) for digest in (OLD_HASH, NEW_HASH)]
+    for name in names:
+        write(tmp_path, name)
+    old = run(instance, params_hash=OLD_HASH, path=names[0])
+    run(instance, params_hash=NEW_HASH, path=names[1])
+    make_old(instance, tmp_path)
+    job, _ = job_of(tmp_path, AUTOFLOW_KEEP_RUNS="1d", AUTOFLOW_KEEP_OUTPUTS="1d")
+    assert job.execute_in_process(instance=instance).success
+    assert instance.get_run_by_id(old) is not None
+    (tmp_path / names[0]).unlink()
+    assert job.execute_in_process(instance=instance).success
+    assert instance.get_run_by_id(old) is None
+    assert (tmp_path / names[1]).exists()
 
 
 def test_of_two_files_of_one_second_the_later_one_stays(
@@ -259,7 +313,8 @@ def test_the_site_does_not_link_to_what_the_job_deleted(
     )
     assert old in page.read_text()
     assert new in page.read_text()
-    run(instance, params_hash=NEW_HASH, path=names[1])
+    for name, digest in zip(names, (OLD_HASH, NEW_HASH), strict=True):
+        run(instance, params_hash=digest, path=name)
     job, _ = job_of(tmp_path, AUTOFLOW_KEEP_OUTPUTS="1d")
     assert job.execute_in_process(instance=instance).success
     assert [(tmp_path / name).exists() for name in names] == [False, True]
@@ -294,6 +349,7 @@ def test_the_job_deletes_daily_when_it_is_told_to(
     job, schedules = job_of(tmp_path, AUTOFLOW_KEEP_RUNS="1d", AUTOFLOW_KEEP_OUTPUTS="1 day")
     assert schedules == 1
     file = write(tmp_path, name_of(NEW_HASH, "20160101T000000Z"))
+    newest = write(tmp_path, name_of(NEW_HASH, "20160102T000000Z"))
     dry = {"ops": {"delete_what_is_old": {"config": {"dry_run": True}}}}
     assert job.execute_in_process(instance=instance, run_config=dry).success
     assert instance.get_run_by_id(old) is not None
@@ -302,6 +358,7 @@ def test_the_job_deletes_daily_when_it_is_told_to(
     assert job.execute_in_process(instance=instance).success
     assert instance.get_run_by_id(old) is None
     assert not file.exists()
+    assert newest.exists()
     assert read_histories(instance, [CONFIG])["flows"].done == {DAY: OLD_HASH}
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from autoflow_dagster.dates.date_stencil import DateStencil
+from autoflow_dagster.dates.date_stencil import DateStencil, EmptyDateRangeError
 from autoflow_dagster.dates.stencil_elements import Element, Interval, resolve_element
 from autoflow_dagster.naming import DateRange, parameters_hash
 
@@ -86,6 +86,13 @@ class DateHashes:
             raise
         text = f'{self._before}[{ranges}]{self._between}"{_iso(ordinal)}"{self._after}'
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    def get(self, reference_date: date) -> str | None:
+        """Return the parameters hash; None when the date stencil means nothing for the date."""
+        try:
+            return self(reference_date)
+        except EmptyDateRangeError:
+            return None
 
 
 def _ranges_texts(stencil: DateStencil) -> list[_RangesText]:

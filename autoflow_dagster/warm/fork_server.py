@@ -122,8 +122,8 @@ class ForkServer:
         if not self.is_retired:
             with contextlib.suppress(OSError):
                 socket_path = Path(self.listener.getsockname())
-                socket_path.unlink()
-                socket_path.with_name(READY).unlink()
+                socket_path.unlink(missing_ok=True)
+                socket_path.with_name(READY).unlink(missing_ok=True)
                 socket_path.parent.rmdir()
 
     def _milliseconds(self) -> float | None:
