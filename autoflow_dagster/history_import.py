@@ -19,12 +19,12 @@ from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.dates.date_hashes import DateHashes
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.ledger import asset_keys, read_histories
+from autoflow_dagster.partition_keys import add_partition_keys
 from autoflow_dagster.workflows import WorkflowConfig
 
 FIRST_DAY = date(2000, 1, 1)
 """No call detail records of FlowKit are older."""
 
-PARTITIONS_PER_QUERY = 500
 IMPORTED_METADATA = "imported from"
 
 
@@ -61,7 +61,7 @@ class ImportPlan:
     new : list of Match
         Dates to be recorded, ascending for each config.
     known : Counter of str
-        By config: how many matched dates the ledger has already, in whatever version.
+        By config: how many matched dates are done according to the ledger.
     unmatched : Counter of str
         By workflow: how many successes belong to no date of no present config.
     not_successful : int
@@ -156,7 +156,7 @@ def plan_import(
             if (found := runs.get(params_hash)) is None:
                 continue
             matched.add((found.workflow, params_hash))
-            if day in done:
+            if done.get(day) == params_hash:
                 plan.known[config.name] += 1
             else:
                 plan.new.append(Match(config, day, found))
@@ -180,20 +180,15 @@ def record(instance: DagsterInstance, matches: Sequence[Match]) -> Iterator[Matc
     An import that is interrupted can be repeated: a date counts as done when the last of its
     assets is there.
     """
-    _add_partitions(instance, matches)
-    for match in matches:
-        for key in asset_keys(match.config.name, match.config.workflow):
-            instance.report_runless_asset_event(_materialization(key, match))
-        yield match
-
-
-def _add_partitions(instance: DagsterInstance, matches: Sequence[Match]) -> None:
     days: dict[str, list[str]] = defaultdict(list)
     for match in matches:
         days[match.config.name].append(match.reference_date.isoformat())
     for name, keys in days.items():
-        for start in range(0, len(keys), PARTITIONS_PER_QUERY):
-            instance.add_dynamic_partitions(name, keys[start : start + PARTITIONS_PER_QUERY])
+        add_partition_keys(instance, name, keys)
+    for match in matches:
+        for key in asset_keys(match.config.name, match.config.workflow):
+            instance.report_runless_asset_event(_materialization(key, match))
+        yield match
 
 
 def _materialization(key: dg.AssetKey, match: Match) -> dg.AssetMaterialization:

@@ -52,26 +52,41 @@ def _postgres_lock(storage: Any) -> Iterator[None]:
 
 
 def rival_of(instance: DagsterInstance, run: DagsterRun) -> DagsterRun | None:
-    """Return the earlier run that does or did the work of one that the sensor requested.
+    """Return another run that does or did the work of one that the sensor requested.
 
-    One that is unfinished, or succeeded after the later one had been created. What was launched by
-    hand, or re-executed, has no rival: somebody wanted it.
+    One that succeeded after this one had been created, or that is unfinished and either earlier or
+    wanted by somebody. What was launched by hand, or re-executed, has itself no rival.
     """
-    tags = run.tags
-    if not {SENSOR_TAG, TAG_CONFIG, TAG_PARAMETERS_HASH} <= tags.keys() or run.parent_run_id:
+    if not _was_requested(run):
         return None
     own = instance.get_run_record_by_id(run.run_id)
     if own is None:
         return None
-    same = {name: tags[name] for name in (TAG_CONFIG, TAG_PARAMETERS_HASH)}
+    same = {name: run.tags[name] for name in (TAG_CONFIG, TAG_PARAMETERS_HASH)}
     for other in instance.get_run_records(RunsFilter(tags=same), order_by="id", ascending=True):
-        if other.storage_id < own.storage_id and _does_its_work(other, own):
+        if other.storage_id != own.storage_id and _does_its_work(other, own):
             return other.dagster_run
     return None
 
 
+def _was_requested(run: DagsterRun) -> bool:
+    """Return whether the sensor requested a run, rather than somebody launched it."""
+    is_of_sensor = {SENSOR_TAG, TAG_CONFIG, TAG_PARAMETERS_HASH} <= run.tags.keys()
+    return is_of_sensor and run.parent_run_id is None
+
+
 def _does_its_work(other: RunRecord, own: RunRecord) -> bool:
-    if other.dagster_run.status == DagsterRunStatus.SUCCESS:
+    run = other.dagster_run
+    if not _covers(run, own.dagster_run):
+        return False
+    if run.status == DagsterRunStatus.SUCCESS:
         # SQLite keeps the time of creation in whole seconds, rounded down.
         return (other.end_time or 0) >= own.create_timestamp.timestamp()
-    return not other.dagster_run.is_finished
+    return not run.is_finished and (other.storage_id < own.storage_id or not _was_requested(run))
+
+
+def _covers(run: DagsterRun, other: DagsterRun) -> bool:
+    """Return whether a run makes all that another one makes; without a selection that is all."""
+    if not run.asset_selection:
+        return True
+    return bool(other.asset_selection) and run.asset_selection >= (other.asset_selection or set())

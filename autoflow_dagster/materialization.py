@@ -74,7 +74,10 @@ def upstream_output(
     found = latest_output(context.instance, asset_key, partition_key, spec.settings.outputs_dir)
     if found is not None and (found.no_data or (found.path and found.path.exists())):
         return found
-    missing = "has not been executed" if found is None else f"is no longer at {found.path}"
+    if found is None or found.path is None:
+        missing = "has not been executed here"
+    else:
+        missing = f"is no longer at {found.path}"
     subject = f" for reference date {partition_key}" if partition_key else ""
     raise failure(
         NotebookError(

@@ -86,8 +86,11 @@ def _has_notebooks(
             continue
         key = notebook_asset_key(config.name, notebook.key)
         found = latest_output(instance, key, day.isoformat(), outputs_dir)
-        # Without data there is neither a notebook to look for nor a report to make.
-        if found is None or (found.path is not None and not found.path.exists()):
+        if found is None:
+            return False
+        # Without data there is neither a notebook to look for nor a report to make. What was
+        # imported has no path either, but there were data.
+        if found.no_data is None and not (found.path and found.path.exists()):
             return False
     return True
 

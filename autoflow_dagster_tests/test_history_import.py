@@ -7,14 +7,16 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 from dagster import DagsterInstance
 
 from autoflow_dagster.cli.import_history import import_history
+from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.history_import import FIRST_DAY, read_past_runs
-from autoflow_dagster.ledger import latest_output, notebook_asset_key, read_histories
+from autoflow_dagster.ledger import asset_keys, latest_output, notebook_asset_key, read_histories
 from autoflow_dagster.naming import parameters_hash
 from autoflow_dagster.parser import load_workflows
 from autoflow_dagster_tests.conftest import write_notebook
@@ -123,6 +125,22 @@ def test_successes_count_as_done(
     assert found is not None
     assert found.path is None
     assert found.metadata["succeeded at"] == "2016-01-03T00:01:00+00:00"
+
+
+def test_a_date_that_was_done_with_other_parameters_is_recorded(
+    tmp_path: Path, database: Path, run_import: Callable[..., Result]
+) -> None:
+    """After a trial, for instance: by the present config the original's success counts."""
+    uri = f"sqlite:///{database}"
+    run_import("--db-uri", uri, "--dry-run")
+    [workflow] = load_workflows(tmp_path / "inputs").workflows.values()
+    with DagsterInstance.from_config(str(tmp_path / "home")) as instance:
+        for key in asset_keys("flows_2", workflow):
+            trial = dg.AssetMaterialization(
+                key, partition="2016-01-02", tags={DATA_VERSION_TAG: "0" * 32}
+            )
+            instance.report_runless_asset_event(trial)
+    assert "2 dates were recorded as done." in run_import("--db-uri", uri).output
 
 
 def test_the_whole_time_is_searched(tmp_path: Path, run_import: Callable[..., Result]) -> None:

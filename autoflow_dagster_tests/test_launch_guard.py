@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
 
 from autoflow_dagster.launch_guard import one_at_a_time, rival_of
 from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
@@ -41,7 +41,7 @@ def add(
 
 
 class TestRivals:
-    """Which earlier run does the work of a later one."""
+    """Which run does the work of another one."""
 
     @pytest.mark.parametrize(
         "status",
@@ -63,6 +63,29 @@ class TestRivals:
         rival = rival_of(memory, later)
         assert rival is not None
         assert rival.run_id == first.run_id
+
+    def test_a_later_run_that_somebody_wanted(self, memory: DagsterInstance) -> None:
+        """It overtook one that was queued: while it runs, and when it has succeeded."""
+        queued = add(memory)
+        wanted = add(memory, DagsterRunStatus.STARTED, BY_HAND)
+        assert rival_of(memory, queued) == wanted
+        memory.report_dagster_event(_success(wanted), wanted.run_id)
+        rival = rival_of(memory, queued)
+        assert rival is not None
+        assert rival.run_id == wanted.run_id
+
+    def test_a_later_run_that_was_requested_is_none(self, memory: DagsterInstance) -> None:
+        """The earlier one is its rival: one of the two has to do the work."""
+        first, later = add(memory), add(memory)
+        assert rival_of(memory, first) is None
+        assert rival_of(memory, later) == first
+
+    def test_a_run_of_a_part_is_none(self, memory: DagsterInstance) -> None:
+        """Unless the other one is of that part, too."""
+        part = frozenset({AssetKey(["flows", "report"])})
+        only_a_part = add(memory, tags=BY_HAND, asset_selection=part)
+        assert rival_of(memory, add(memory)) is None
+        assert rival_of(memory, add(memory, asset_selection=part)) == only_a_part
 
     def test_an_earlier_success_is_none(self, memory: DagsterInstance) -> None:
         """Seconds before: SQLite does not tell more exactly."""

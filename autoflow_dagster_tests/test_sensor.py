@@ -13,6 +13,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from autoflow_dagster import sensors
+from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.planning import plan_config
 from autoflow_dagster_tests.deployments import DatesServer
@@ -236,6 +237,18 @@ class TestExactlyOnce:
         report = [dg.AssetKey(["alpha", "report_html"])]
         found = {r.partition_key: r.asset_selection for r in alpha.check().run_requests}
         assert found == {FIRST: report, SECOND: None}
+
+    def test_imported_dates_that_lack_a_report_run_as_a_whole(self, alpha: Ticks) -> None:
+        """The original has executed their notebooks: there are none to make a report of."""
+        for request in alpha.check().run_requests:
+            for name in ("run", "report"):
+                imported = dg.AssetMaterialization(
+                    dg.AssetKey(["alpha", name]),
+                    partition=request.partition_key,
+                    tags={DATA_VERSION_TAG: request.tags[HASH_TAG]},
+                )
+                alpha.instance.report_runless_asset_event(imported)
+        assert [r.asset_selection for r in alpha.check().run_requests] == [None, None, None]
 
     def test_wiping_an_asset_makes_its_dates_due(self, alpha: Ticks) -> None:
         """At once, though the sensor remembers what it has read; with run keys of their own."""

@@ -133,7 +133,7 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
             logger.warning("Run %s was launched by another daemon, too.", run.run_id)
             return False
         if rival := rival_of(self._instance, now):
-            message = f"Not started: run {rival.run_id} of the same date was requested earlier."
+            message = f"Not started: run {rival.run_id} does or did the work of the same date."
             self._instance.report_run_canceled(now, message=message)
             return False
         return True
