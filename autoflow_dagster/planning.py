@@ -139,6 +139,8 @@ class ConfigPlan:
         Dates available to this config, by its CDR types.
     absent_cdr_types : tuple of str
         CDR types that the config lists and FlowAPI has no dates for.
+    by_cdr_type : mapping of str to DateSet
+        FlowAPI's dates of the CDR types that the config looks at: those that it lists, or all.
     history : History
         With which it was planned.
     """
@@ -147,6 +149,7 @@ class ConfigPlan:
     dates: tuple[PlannedDate, ...]
     available: DateSet
     absent_cdr_types: tuple[str, ...] = ()
+    by_cdr_type: Mapping[str, DateSet] = field(default_factory=dict, repr=False)
     history: History = field(default_factory=History, repr=False)
 
     @cached_property
@@ -162,6 +165,21 @@ class ConfigPlan:
         """Return whether all notebooks of a due date were executed as they would be now."""
         executed = self.history.executed.get(planned.reference_date)
         return executed is not None and executed == planned.parameters_hash
+
+    @property
+    def incomplete(self) -> list[tuple[date, tuple[str, ...]]]:
+        """Dates that have some of the config's CDR types and lack others, and which; ascending.
+
+        Empty unless the config needs all of them.
+        """
+        if self.config.cdr_types_mode != "all" or len(self.by_cdr_type) < 2:
+            return []
+        some = DateSet().union(*self.by_cdr_type.values())
+        return [(day, self.lacking(day)) for day in some if day not in self.available]
+
+    def lacking(self, day: date) -> tuple[str, ...]:
+        """Return the config's CDR types of which FlowAPI does not have a date."""
+        return tuple(name for name, dates in self.by_cdr_type.items() if day not in dates)
 
     @property
     def satisfied(self) -> Iterator[date]:
@@ -213,7 +231,14 @@ def plan_config(
     hashes = DateHashes(config.parameters, config.date_stencil)
     dates = tuple(_plan_date(config, hashes, day, available, history, now) for day in available)
     return ConfigPlan(
-        config=config, dates=dates, available=available, absent_cdr_types=absent, history=history
+        config=config,
+        dates=dates,
+        available=available,
+        absent_cdr_types=absent,
+        by_cdr_type={
+            name: by_cdr_type.get(name, DateSet()) for name in config.cdr_types or by_cdr_type
+        },
+        history=history,
     )
 
 

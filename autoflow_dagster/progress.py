@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 from dagster import DagsterInstance
 
+from autoflow_dagster.data_versions import DataVersions
 from autoflow_dagster.flowapi.request import AvailableDates
 from autoflow_dagster.ledger import failure_text, read_histories
 from autoflow_dagster.planning import ConfigPlan, PlannedDate, State, plan_config
@@ -18,10 +19,19 @@ from autoflow_dagster.workflows import WorkflowDefinitions
 
 
 def plan_all(
-    instance: DagsterInstance, definitions: WorkflowDefinitions, available: AvailableDates
+    instance: DagsterInstance,
+    definitions: WorkflowDefinitions,
+    available: AvailableDates,
+    versions: DataVersions | None = None,
 ) -> list[ConfigPlan]:
-    """Return the plan of every config, by the ledger of this moment."""
-    histories = read_histories(instance, definitions.configs)
+    """Return the plan of every config, by the ledger of this moment.
+
+    Parameters
+    ----------
+    versions : DataVersions or None
+        As for `read_histories`.
+    """
+    histories = read_histories(instance, definitions.configs, versions=versions)
     now = datetime.now(UTC)
     return [plan_config(c, available, histories[c.name], now) for c in definitions.configs]
 
@@ -35,18 +45,20 @@ class Progress:
     is_finished : bool
         Whether, at the last look, every date that was requested or due had succeeded or failed.
     failures : list of str
-        A line for each date that has failed and not succeeded since, at the last look.
+        A line for each date that has failed and would be tried again, or was given up, at the last
+        look. Not for one that the config does not select any more.
     """
 
     instance: DagsterInstance
     definitions: WorkflowDefinitions
     is_finished: bool = False
     failures: list[str] = field(default_factory=list)
+    _versions: DataVersions = field(default_factory=DataVersions)
     _seen: dict[tuple[str, date], tuple[State, int]] = field(default_factory=dict)
 
     def look(self, available: AvailableDates) -> Iterator[str]:
         """Yield a line for each date that changed since the last look."""
-        plans = plan_all(self.instance, self.definitions, available)
+        plans = plan_all(self.instance, self.definitions, available, self._versions)
         pending, self.failures = 0, []
         for plan in plans:
             for planned in plan.dates:
@@ -79,4 +91,4 @@ class Progress:
 
 
 def _has_failed(planned: PlannedDate) -> bool:
-    return bool(planned.attempts) and planned.state is not State.DONE
+    return bool(planned.attempts) and planned.state in (State.DUE, State.DELAYED, State.EXHAUSTED)

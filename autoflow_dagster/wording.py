@@ -6,9 +6,9 @@ Pure; the decisions are made in planning.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-from autoflow_dagster.planning import ConfigPlan, PlannedDate, State, first_dates
+from autoflow_dagster.planning import ConfigPlan, PlannedDate, State, first_dates, is_selected
 
 _SHOWN = (
     State.DONE,
@@ -19,6 +19,11 @@ _SHOWN = (
     State.EXHAUSTED,
     State.NOT_SELECTED,
     State.NEVER,
+)
+
+
+NO_SCHEDULE = (
+    "No schedule: checked once, and again when autoflow up starts or workflows.yml changes."
 )
 
 
@@ -45,12 +50,25 @@ def waiting_text(plan: ConfigPlan, limit: int = 3) -> str:
     An empty string when none waits.
     """
     waiting = plan.in_state(State.WAITING)
-    shown = [
-        f"{planned.reference_date} waits for {first_dates(planned.missing_dates)}"
-        for planned in waiting[: -limit - 1 : -1]
-    ]
-    more = f"; and {len(waiting) - limit} more dates wait" if len(waiting) > limit else ""
-    return "; ".join(shown) + more
+    return _waits(
+        [
+            (planned.reference_date, first_dates(planned.missing_dates))
+            for planned in waiting[-limit:]
+        ],
+        len(waiting),
+    )
+
+
+def incomplete_text(plan: ConfigPlan, limit: int = 3) -> str:
+    """Return which dates wait for which CDR types, in the same way."""
+    lacking = [pair for pair in plan.incomplete if is_selected(plan.config, pair[0])]
+    return _waits([(day, " and ".join(names)) for day, names in lacking[-limit:]], len(lacking))
+
+
+def _waits(shown: Sequence[tuple[date, str]], number: int) -> str:
+    texts = [f"{day} waits for {what}" for day, what in reversed(shown)]
+    left = number - len(shown)
+    return "; ".join(texts) + (f"; and {left} more dates wait" if left else "")
 
 
 def config_lines(plan: ConfigPlan, requested: int = 0) -> list[str]:
@@ -58,6 +76,8 @@ def config_lines(plan: ConfigPlan, requested: int = 0) -> list[str]:
     lines = [f"{plan.config.name}: {counts_text(plan, requested)}."]
     if waiting := waiting_text(plan):
         lines.append(f"  Date stencil: {waiting}.")
+    if incomplete := incomplete_text(plan):
+        lines.append(f"  CDR types: {incomplete}.")
     exhausted = [planned.reference_date for planned in plan.in_state(State.EXHAUSTED)]
     if exhausted:
         tries = _counted(plan.config.max_attempts or 0, "failed attempt")
@@ -69,13 +89,15 @@ def config_lines(plan: ConfigPlan, requested: int = 0) -> list[str]:
 
 
 def next_check_text(next_check: datetime | None) -> str:
-    """Return when FlowAPI is asked again; None means when `workflows.yml` changes."""
+    """Return when FlowAPI is asked again; None without a schedule."""
     if next_check is None:
-        return "No schedule: checked once, and again when workflows.yml changes."
+        return NO_SCHEDULE
     return f"Next check at {next_check.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
 
 
-def explain_lines(plan: ConfigPlan, planned: PlannedDate, errors: Sequence[str]) -> list[str]:
+def explain_lines(
+    plan: ConfigPlan, planned: PlannedDate, errors: Sequence[str], has_schedule: bool = True
+) -> list[str]:
     """Return one date of one config in plain words.
 
     Parameters
@@ -86,6 +108,8 @@ def explain_lines(plan: ConfigPlan, planned: PlannedDate, errors: Sequence[str])
         The date; it need not be an available one.
     errors : sequence of str
         What each of the date's attempts failed with, oldest first; as many as there are attempts.
+    has_schedule : bool
+        Whether there are checks on a schedule.
     """
     config, day = plan.config, planned.reference_date
     lines = [f"{config.name}, reference date {day}: {planned.state.replace('_', ' ')}.", ""]
@@ -93,17 +117,52 @@ def explain_lines(plan: ConfigPlan, planned: PlannedDate, errors: Sequence[str])
     lines += [f"  {line}" for line in config.date_stencil.describe(day)] or ["  no dates at all"]
     if planned.check:
         there = planned.check.required - planned.check.missing_count
-        lines.append(f"Of {planned.check.required} stencil dates FlowAPI has {there}.")
+        lines.append(
+            f"Of {planned.check.required} stencil dates FlowAPI has {there}{_of_types(plan)}."
+        )
         if planned.missing_dates:
             lines.append(f"Missing: {first_dates(planned.missing_dates, 10)}.")
+        lines += _missing_by_type(plan, planned)
     if day not in plan.available:
-        lines.append(f"FlowAPI does not have {day} itself, so it is not a reference date yet.")
+        lines.append(_not_available_text(plan, day))
     for attempt, error in zip(planned.attempts, errors, strict=True):
         what = "cancelled" if attempt.was_cancelled else "failed"
         lines.append(
             f"Run {attempt.run_id} {what} at {attempt.ended_at:%Y-%m-%d %H:%M} UTC: {error}"
         )
-    return [*lines, "", _what_next(plan, planned)]
+    lines += ["", _what_next(plan, planned)]
+    if not has_schedule and planned.state in (State.DUE, State.WAITING, State.DELAYED):
+        lines.append(NO_SCHEDULE)
+    return lines
+
+
+def _of_types(plan: ConfigPlan) -> str:
+    """Return after a number of dates which CDR types have to be there; empty for any."""
+    needs_all = plan.config.cdr_types_mode == "all" and len(plan.by_cdr_type) > 1
+    if plan.config.cdr_types is None and not needs_all:
+        return ""
+    noun, link = ("CDR types", " and ") if needs_all else ("CDR type", " or ")
+    return f" of {noun} {link.join(plan.by_cdr_type)}"
+
+
+def _missing_by_type(plan: ConfigPlan, planned: PlannedDate) -> list[str]:
+    """Return what each CDR type lacks, when all have to be there and not all lack the same."""
+    if plan.config.cdr_types_mode != "all" or len(plan.by_cdr_type) < 2:
+        return []
+    missing = {
+        name: [day for day in planned.missing_dates if day not in dates]
+        for name, dates in plan.by_cdr_type.items()
+    }
+    return [f"  {name} lacks {first_dates(days, 10)}." for name, days in missing.items() if days]
+
+
+def _not_available_text(plan: ConfigPlan, day: date) -> str:
+    lacking = plan.lacking(day)
+    if len(lacking) == len(plan.by_cdr_type):
+        what = f"FlowAPI does not have {day} itself{_of_types(plan)}"
+    else:
+        what = f"FlowAPI has {day} itself, but not of CDR type {' or '.join(lacking)}"
+    return f"{what}, so it is not a reference date yet."
 
 
 def _what_next(plan: ConfigPlan, planned: PlannedDate) -> str:

@@ -435,6 +435,13 @@ class TestStatuses:
         assert f"{error.where}: {error.problem}" == f"{where}{before} {asked}{after}."
         assert error.transient == (message == "Could not get reply for message")
 
+    def test_a_token_that_is_not_yet_valid_is_tried_again(self) -> None:
+        """As recorded: its time comes, and a new token would have the same."""
+        error, where = error_from(answer(422, b'{"msg": "The token is not yet valid (nbf)"}'))
+        assert error.transient
+        assert str(error).startswith(f"{where}refused the token (HTTP 422: ")
+        assert "compare them" in str(error)
+
     @pytest.mark.parametrize("body", [b'{"msg": 5}', b"[1]", b'{"msg"', b"[" * 100_000, b"\xff"])
     def test_an_error_body_of_any_shape_is_survived(self, body: bytes) -> None:
         """The status alone decides."""

@@ -711,6 +711,19 @@ def test_plain_cron_strings_are_those_of_croniter(fields: tuple[str, ...]) -> No
     assert is_cron(text) == croniter.is_valid(text)
 
 
+@pytest.mark.parametrize("cron", ["0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6 *"])
+def test_a_cron_string_that_never_occurs_is_refused(cron: str) -> None:
+    """No check would ever be made, and nobody would be told."""
+    with pytest.raises(WorkflowsFileError, match="never occurs: no such month has that day"):
+        parse_config("every: day", f'schedule: "{cron}"')
+
+
+@pytest.mark.parametrize("cron", ["0 0 29 2 *", "0 0 31 2 1", "0 0 31 * *"])
+def test_a_cron_string_that_occurs_seldom_is_taken(cron: str) -> None:
+    """On leap days, or also on a day of the week."""
+    parse_config("every: day", f'schedule: "{cron}"')
+
+
 # Cost
 
 

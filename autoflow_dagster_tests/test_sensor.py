@@ -16,6 +16,7 @@ from autoflow_dagster import sensors
 from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.demo.server import DemoFlowapi
 from autoflow_dagster.planning import plan_config
+from autoflow_dagster.wording import NO_SCHEDULE as NO_SCHEDULE_TEXT
 from autoflow_dagster_tests.deployments import DatesServer
 from autoflow_dagster_tests.ticks import (
     ALPHA_ONLY,
@@ -288,7 +289,7 @@ class TestChecks:
         """And none after a mere restart."""
         ticks.load(NO_SCHEDULE)
         assert len(ticks.tick().run_requests) == 5
-        said = "No schedule: checked once, and again when workflows.yml changes."
+        said = NO_SCHEDULE_TEXT
         assert ticks.tick().skip_message == said
         ticks.load()
         assert ticks.tick().skip_message == said

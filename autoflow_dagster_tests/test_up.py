@@ -129,6 +129,23 @@ def test_once_ends_by_itself_with_the_outcome(tmp_path: Path, flowapi: DatesServ
 
 
 @pytest.mark.integration
+def test_without_a_schedule_every_start_makes_a_check(tmp_path: Path, flowapi: DatesServer) -> None:
+    """As the original did; a date that failed, or was not there yet, is not lost."""
+    with UpProcess(tmp_path, flowapi, WORKFLOWS.replace('"* * * * * */2"', "null")) as up:
+        bad = up.place / f"bad {day(1)}"
+        bad.touch()
+        up.start()
+        wait_for("a failure", lambda: up.runs(DagsterRunStatus.FAILURE)[day(1)] == 1, 120)
+        wait_for("a success", lambda: up.has_succeeded([day(0)]), 120)
+        assert up.stop() == 0
+        bad.unlink()
+        up.start()
+        wait_for("the date that failed", lambda: up.has_succeeded([day(1)]), 120)
+        assert up.executions("ended") == {day(0): 1, day(1): 1}
+        assert up.stop() == 0
+
+
+@pytest.mark.integration
 def test_once_fails_when_no_check_can_be_made(tmp_path: Path, flowapi: DatesServer) -> None:
     """Instead of waiting for FlowAPI for ever."""
     flowapi.is_down = True

@@ -86,6 +86,17 @@ class TestTicks:
             "  FlowAPI has no dates of CDR type topups.",
         ]
 
+    def test_dates_that_lack_one_of_several_cdr_types_are_named(self) -> None:
+        """They are no available dates, and would not be mentioned otherwise."""
+        one = config(cdr_types=("calls", "sms"), cdr_types_mode="all", earliest_date=day(1))
+        by_type = {"calls": days(0, 1, 2, 3, 4, 5), "sms": days(1, 6), "mds": days(2)}
+        plan = plan_config(one, by_type, History(), NOW)
+        assert config_lines(plan) == [
+            "dummy: 1 available dates: 1 due.",
+            "  CDR types: 2016-02-26 waits for calls; 2016-02-25 waits for sms; "
+            "2016-02-24 waits for sms; and 2 more dates wait.",
+        ]
+
     def test_a_config_without_trouble_has_one_line(self) -> None:
         """Fifty configs make fifty lines."""
         assert config_lines(planned(config(), days(1)), requested=1) == [
@@ -99,7 +110,11 @@ class TestTicks:
                 datetime(2016, 1, 2, 1, 30, tzinfo=UTC).astimezone(),
                 "Next check at 2016-01-02 01:30:00 UTC.",
             ),
-            (None, "No schedule: checked once, and again when workflows.yml changes."),
+            (
+                None,
+                "No schedule: checked once, and again when autoflow up starts or workflows.yml "
+                "changes.",
+            ),
         ],
     )
     def test_the_next_check_is_said_in_utc(self, time: datetime | None, text: str) -> None:
@@ -140,6 +155,55 @@ class TestExplanations:
             "",
             "It runs once FlowAPI has all missing dates.",
         ]
+
+    @pytest.mark.parametrize(
+        ("mode", "types", "lines"),
+        [
+            (
+                "all",
+                ("calls", "sms"),
+                [
+                    "Of 2 stencil dates FlowAPI has 0 of CDR types calls and sms.",
+                    "Missing: 2016-02-29, 2016-03-01.",
+                    "  calls lacks 2016-02-29.",
+                    "  sms lacks 2016-02-29, 2016-03-01.",
+                    "FlowAPI has 2016-03-01 itself, but not of CDR type sms, so it is not a "
+                    "reference date yet.",
+                ],
+            ),
+            (
+                "any",
+                ("sms", "mds"),
+                [
+                    "Of 2 stencil dates FlowAPI has 0 of CDR type sms or mds.",
+                    "Missing: 2016-02-29, 2016-03-01.",
+                    "FlowAPI does not have 2016-03-01 itself of CDR type sms or mds, so it is not "
+                    "a reference date yet.",
+                ],
+            ),
+            (
+                "any",
+                None,
+                ["Of 2 stencil dates FlowAPI has 1.", "Missing: 2016-02-29."],
+            ),
+        ],
+    )
+    def test_the_cdr_type_that_is_missing_is_named(
+        self, mode: str, types: tuple[str, ...] | None, lines: list[str]
+    ) -> None:
+        """FlowAPI may well have the date, but not of every type that the config needs."""
+        one = config(stencil=[-1, 0], cdr_types=types, cdr_types_mode=mode)
+        plan = plan_config(one, {"calls": days(10, 11), "sms": days(11)}, History(), NOW)
+        shown = explain_lines(plan, plan_date(one, day(10), plan.available, History(), NOW), ())
+        assert shown[5:-2] == lines
+
+    def test_without_a_schedule_it_says_what_makes_a_check(self) -> None:
+        """Otherwise "the next check" would be a promise that nobody keeps."""
+        plan = planned(config(), days(10))
+        lines = explain_lines(
+            plan, plan_date(config(), day(10), days(10), History(), NOW), (), has_schedule=False
+        )
+        assert lines[-2:] == ["The next check requests it.", next_check_text(None)]
 
     def test_attempts_are_listed_with_what_they_failed_with(self) -> None:
         """Oldest first."""

@@ -48,7 +48,8 @@ def explain(
     from autoflow_dagster.wording import explain_lines
 
     settings = read_settings(inputs, outputs)
-    chosen = find_config(load_workflows(settings.inputs_dir), config)
+    definitions = load_workflows(settings.inputs_dir)
+    chosen = find_config(definitions, config)
     available = read_available_dates(settings, dates_file)
     with existing_instance(settings) as instance:
         history = read_history(instance, chosen)
@@ -57,7 +58,8 @@ def explain(
         planned = plan_date(chosen, day, plan.available, history, now)
         errors = _errors(instance, planned)
         has_ledger = instance is not None
-    click.echo("\n".join(explain_lines(plan, planned, errors)))
+    has_schedule = definitions.schedule is not None
+    click.echo("\n".join(explain_lines(plan, planned, errors, has_schedule)))
     if not has_ledger:
         click.echo(f"\n{no_ledger_text(settings)}", err=True)
 

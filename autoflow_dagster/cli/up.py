@@ -152,6 +152,9 @@ class _Up:
         return self.instance
 
     def _serve(self, site: SiteServer) -> int:
+        from autoflow_dagster.service.run_ends import ask_for_check_without_schedule
+
+        ask_for_check_without_schedule(self._instance)
         self.service.start()
         write_service_file(self.home, self.service.url, site.url)
         try:

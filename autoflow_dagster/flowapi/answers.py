@@ -22,9 +22,15 @@ NEW_TOKEN = (
 TRY_LATER = "The next sensor tick asks again."
 CHECK_ADDRESS = "Check that FLOWAPI_URL is FlowAPI's address, without /api/0."
 
+COMPARE_CLOCKS = (
+    "FlowAPI's clock is behind the one of whoever made the token: compare them. "
+    "The next sensor tick asks again."
+)
+
 _TRANSIENT_STATUSES = (408, 425, 429)
 _NO_REPLY = "Could not get reply for message"
 """What FlowAPI says, with 400 as well as with 500, while FlowDB is down."""
+_NOT_YET_VALID = "not yet valid (nbf)"
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -52,6 +58,8 @@ def status_error(where: str, status: int, body: bytes, location: str = "") -> Fl
         return FlowapiPermanentError(
             where, f"refused {asked}: the token lacks the scope {AVAILABLE_DATES_SCOPE}.", NEW_TOKEN
         )
+    if _NOT_YET_VALID in says:
+        return FlowapiTransientError(where, f"refused the token {asked}.", COMPARE_CLOCKS)
     if status in (401, 422):
         return FlowapiPermanentError(where, f"refused the token {asked}.", NEW_TOKEN)
     if status >= 500 or status in _TRANSIENT_STATUSES or says == _NO_REPLY:

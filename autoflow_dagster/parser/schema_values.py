@@ -7,13 +7,14 @@ Which key takes which type is for `schema` to say.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from autoflow_dagster.check_schedule import next_check
 from autoflow_dagster.dates.date_stencil import DateStencil, InvalidDateStencilError
 from autoflow_dagster.dates.stencil_elements import parse_iso_date
 from autoflow_dagster.naming import dagster_name
@@ -124,6 +125,11 @@ def _read_cron(value: object) -> str:
             "Write minute, hour, day of month, month and day of week (and, if wanted, second): "
             '"0 0 * * *" is every midnight.',
         )
+    if not _ever_occurs(value):
+        _refuse(
+            "{value} never occurs: no such month has that day.",
+            "The third field is the day of the month, the fourth the month.",
+        )
     return value
 
 
@@ -142,6 +148,12 @@ def is_cron(text: str) -> bool:
 
     # croniter has a seventh field (years), which AutoFlow refused.
     return bool(croniter.is_valid(text)) and len(fields) <= 6
+
+
+def _ever_occurs(cron: str) -> bool:
+    if "*" in cron.split()[2:4] or cron.startswith("@"):
+        return True  # without croniter, as above
+    return next_check(cron, "UTC", datetime(2000, 1, 1, tzinfo=UTC)) is not None
 
 
 def _is_plain(field: str, values: range) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from dagster import DagsterInstance, RunsFilter
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 
-from autoflow_dagster.errors import AutoflowError
+from autoflow_dagster.errors import AutoflowError, FlowapiTransientError
 from autoflow_dagster.flowapi.request import fetch_with
 from autoflow_dagster.ledger import UNFINISHED
 from autoflow_dagster.progress import Progress
@@ -20,6 +20,11 @@ from autoflow_dagster.workflows import WorkflowDefinitions
 LOOK_EVERY_SECONDS = 1.0
 FAILED_CHECKS = 3
 """So many ticks in a row that fail make a failure of it all."""
+
+MOST_REFUSALS = 60
+"""Of FlowAPI, when it is asked only to tell how far the runs are; about a second apart."""
+
+TROUBLE = "A workflow config cannot be checked; the sensor's log says why."
 
 
 def follow_once(
@@ -51,6 +56,7 @@ def follow_once(
     started = datetime.now(UTC)
     progress = Progress(instance, definitions)
     available = checked_at = None
+    refusals = 0
     while tend():
         time.sleep(LOOK_EVERY_SECONDS)
         cursor = check_cursor(sensor_state(instance))
@@ -59,18 +65,21 @@ def follow_once(
             _raise_if_in_vain(instance, started)
             continue
         if available is None or cursor.check_started_at != checked_at:
-            available, checked_at = fetch_with(settings), cursor.check_started_at
+            try:
+                available, checked_at = fetch_with(settings), cursor.check_started_at
+            except FlowapiTransientError:  # the check has had its answer; this one only tells
+                refusals += 1
+                if refusals > MOST_REFUSALS:
+                    raise
+                continue
         for line in progress.look(available):
             say(line)
-        if cursor.has_trouble:
-            _raise_if_in_vain(instance, started)
-            return ["A workflow config cannot be checked; the sensor's log says why."]
         unfinished = instance.get_runs_count(RunsFilter(statuses=list(UNFINISHED)))
         # The cursor once more: a tick may have ended since it was read.
         if not unfinished and not check_cursor(sensor_state(instance)).has_backlog:
             for line in progress.look(available):
                 say(line)
-            return progress.failures
+            return [*progress.failures, *([TROUBLE] if cursor.has_trouble else [])]
     return ["It was stopped before every date was done."]
 
 

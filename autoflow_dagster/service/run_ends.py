@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -82,14 +83,24 @@ def ask_for_check(instance: DagsterInstance) -> None:
 
     Nothing happens before the sensor's first tick, or when it has been asked already.
     """
+    _change_cursor(instance, counted_from=LONG_AGO, checked_definitions="", has_backlog=False)
+
+
+def ask_for_check_without_schedule(instance: DagsterInstance) -> None:
+    """Let the sensor's next tick make a check when there is no schedule; otherwise that decides.
+
+    Without a schedule nothing else would look for new dates, or try those again whose runs a crash
+    has ended. The original made one check at each of its starts, too.
+    """
+    _change_cursor(instance, checked_definitions="")
+
+
+def _change_cursor(instance: DagsterInstance, **values: Any) -> None:
     state = sensor_state(instance)
-    cursor = check_cursor(state)
     if state is None or not isinstance(state.instigator_data, SensorInstigatorData):
         return
-    if cursor.counted_from == LONG_AGO and not cursor.checked_definitions:
-        return
-    cursor = dataclasses.replace(
-        cursor, counted_from=LONG_AGO, checked_definitions="", has_backlog=False
-    )
-    data = state.instigator_data._replace(cursor=cursor.to_json())
-    instance.update_instigator_state(state.with_data(data))
+    cursor = check_cursor(state)
+    changed = dataclasses.replace(cursor, **values)
+    if changed != cursor:
+        data = state.instigator_data._replace(cursor=changed.to_json())
+        instance.update_instigator_state(state.with_data(data))
