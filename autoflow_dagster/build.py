@@ -7,6 +7,7 @@ import dagster as dg
 from autoflow_dagster.assets import build_assets
 from autoflow_dagster.cdr_assets import build_cdr_assets
 from autoflow_dagster.jobs import build_job, job_specs
+from autoflow_dagster.overlapping_executor import overlapping_executor
 from autoflow_dagster.retention_job import build_retention
 from autoflow_dagster.sensors import build_sensor
 from autoflow_dagster.settings import Settings
@@ -30,4 +31,5 @@ def build_defs(definitions: WorkflowDefinitions, settings: Settings) -> dg.Defin
         jobs=[*jobs.values(), retention_job],
         schedules=schedules,
         sensors=[sensor, build_site_sensor(specs)],
+        executor=overlapping_executor,
     )

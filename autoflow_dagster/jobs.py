@@ -47,7 +47,6 @@ def build_job(spec: JobSpec) -> JobDefinition:
         description=_description(spec),
         tags={TAG_WORKFLOW: dagster_name(spec.workflow.name), **spec.workflow.tags},
         config=_run_config(spec),
-        executor_def=_executor(spec),
     )
 
 
@@ -59,16 +58,6 @@ def _description(spec: JobSpec) -> str:
         text = f"Workflow `{spec.workflow.name}`" + (f" with {parameters}." if parameters else ".")
     extra = (spec.workflow.description, spec.config and spec.config.description)
     return "\n\n".join([*(part for part in extra if part), text])
-
-
-def _executor(spec: JobSpec) -> dg.ExecutorDefinition:
-    """Return in-process execution for a chain; a process each for notebooks that can overlap.
-
-    A step process costs 1.5 to 3 seconds, and the work is in the kernel's process anyway.
-    """
-    if spec.workflow.is_chain:
-        return dg.in_process_executor
-    return dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}})
 
 
 def _run_config(spec: JobSpec) -> dg.PartitionedConfig[Any] | dg.ConfigMapping | None:

@@ -72,7 +72,8 @@ def default_concurrency(cores: int, memory_bytes: int) -> int:
     return max(1, min(cores + 1, fit, 8))
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
 
@@ -206,7 +207,7 @@ class Settings:
     )
     max_concurrent_runs: int = _setting(
         "AUTOFLOW_MAX_CONCURRENT_RUNS",
-        default_concurrency(_cores(), _memory_bytes()),
+        default_concurrency(available_cores(), _memory_bytes()),
         _positive_int,
         "Most runs at the same time.",
         shown="a run more than cores, up to 8, as far as memory lasts",

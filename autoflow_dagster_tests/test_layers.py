@@ -31,7 +31,8 @@ BANDS: Mapping[str, str] = {
     "Dagster": """
         assets backfills build cdr_assets compute_logs data_versions history_import job_spec jobs
         launch_config launch_guard ledger materialization notebook_op
-        notebooks.dagstermill_resources notebooks.dagstermill_session partition_keys progress
+        notebooks.dagstermill_resources notebooks.dagstermill_session overlapping_executor
+        partition_keys progress
         report_op retention retention_job run_requests run_values scrap_metadata sensors service
         site_in_background site_sensor warm.rehearsal warm.run_launcher
     """,

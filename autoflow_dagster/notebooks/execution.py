@@ -210,7 +210,7 @@ def _papermill(run: NotebookRun, content: bytes, memory: NotebookMemory) -> Kern
     except Exception as error:  # of papermill, nbclient, jupyter_client, zmq and the system
         if not (isinstance(error, PapermillExecutionError) and _ended_early(memory)):
             # No cause: the libraries' errors quote cells and their output, secrets included.
-            raise _notebook_error(run, counter, error) from None
+            raise _notebook_error(run, counter, error, use) from None
     return use
 
 
@@ -267,7 +267,9 @@ def _ended_early(memory: NotebookMemory) -> bool:
     return no_data_reason(scraps_of(json.loads(memory.content or "{}"))) is not None
 
 
-def _notebook_error(run: NotebookRun, counter: CellCounter, error: Exception) -> NotebookError:
+def _notebook_error(
+    run: NotebookRun, counter: CellCounter, error: Exception, use: KernelUse
+) -> NotebookError:
     """Return our error for whatever ended a notebook."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -275,7 +277,9 @@ def _notebook_error(run: NotebookRun, counter: CellCounter, error: Exception) ->
     secrets = spellings(run.secrets)
     if isinstance(error, papermill.PapermillExecutionError):
         return cell_failed(run.source.name, counter, run.subject, error, secrets)
-    if isinstance(error, CellTimeoutError) and "IOPub" in str(error):
+    if use.was_ended:
+        problem, hint = "its run was cancelled.", ""
+    elif isinstance(error, CellTimeoutError) and "IOPub" in str(error):
         problem = f"its output did not arrive within {OUTPUT_TIMEOUT_SECONDS} seconds."
         hint = "Run it again."
     elif isinstance(error, CellTimeoutError):

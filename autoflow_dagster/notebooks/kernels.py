@@ -5,7 +5,10 @@ jupyter_client starts the processes; this module says with what.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,11 +34,14 @@ class KernelUse:
 
     Attributes
     ----------
+    was_ended : bool
+        Whether `end_kernels` has ended it.
     peak_memory_bytes : int or None
         The most memory that the kernel's process had at a time (resident, shared pages included);
         None when the system does not tell, or the kernel died.
     """
 
+    was_ended: bool = False
     peak_memory_bytes: int | None = None
 
 
@@ -70,6 +76,22 @@ def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()
     """
     hidden = set(NOT_FOR_KERNELS) - set(allowed)
     return {name: value for name, value in environ.items() if name not in hidden}
+
+
+_running: dict[Any, KernelUse] = {}
+"""Managers of this process whose kernels run."""
+
+
+def end_kernels() -> None:
+    """End all kernels of this process at once; their notebooks have failed then."""
+    for manager, use in list(_running.items()):
+        use.was_ended = True
+        with contextlib.suppress(ProcessLookupError):
+            process, group = manager.provisioner.process, manager.provisioner.pgid
+            if group is not None:
+                os.killpg(group, signal.SIGKILL)
+            elif process is not None:
+                process.send_signal(signal.SIGKILL)
 
 
 def kernel_manager_class(
@@ -117,11 +139,13 @@ def kernel_manager_class(
                 )
                 self.provisioner.server = server
             await super().start_kernel(**kw)
+            _running[self] = use or KernelUse()
 
         async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
             pid = getattr(self.provisioner, "pid", None)
             if use is not None and pid is not None:
                 use.peak_memory_bytes = peak_memory_bytes(pid)
+            _running.pop(self, None)
             await super().shutdown_kernel(now=now, restart=restart)
 
         def client(self, **kwargs: Any) -> Any:
