@@ -80,5 +80,9 @@ class NotebookError(AutoflowError):
     kept: Path | None = None
 
 
+class NotebookCancelledError(NotebookError):
+    """A notebook was ended because its run was cancelled; nothing is wrong with it."""
+
+
 class ReportError(AutoflowError):
     """An executed notebook could not be turned into a report."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from autoflow_dagster.errors import NotebookError
+from autoflow_dagster.errors import NotebookCancelledError, NotebookError
 from autoflow_dagster.job_spec import JobSpec, RunValues
 from autoflow_dagster.ledger import (
     FAILED_NOTEBOOK_METADATA,
@@ -53,6 +53,8 @@ def materialize_notebook(
     ------
     dagster.Failure
         When a cell fails, the time is up, the kernel dies or an upstream notebook is not there.
+    dagster.DagsterExecutionInterruptedError
+        When the run is cancelled meanwhile.
     """
     values = run_values(context, spec)
     upstream = {
@@ -70,6 +72,8 @@ def materialize_notebook(
     )
     try:
         executed = _execute(context, spec, notebook, values, parameters)
+    except NotebookCancelledError as error:
+        raise dg.DagsterExecutionInterruptedError(str(error)) from None
     except NotebookError as error:
         raise failure(error, {FAILED_NOTEBOOK_METADATA: error.kept} if error.kept else {}) from None
     return materialized(values.params_hash, _metadata(spec, values, executed))

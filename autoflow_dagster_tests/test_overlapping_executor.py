@@ -107,7 +107,7 @@ def test_what_does_not_need_a_failed_notebook_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_a_cancelled_run_ends_with_all_its_kernels(tmp_path: Path) -> None:
-    """Each notebook says why it ended."""
+    """None has failed, and none is kept."""
     place = Place(tmp_path, left="nothing", right="nothing")
     process = place.start()
     marks = [tmp_path / "left", tmp_path / "right"]
@@ -120,6 +120,7 @@ def test_a_cancelled_run_ends_with_all_its_kernels(tmp_path: Path) -> None:
         [run] = instance.get_runs()
         assert run.status is DagsterRunStatus.CANCELED
         assert "its run was cancelled." in failure_text(instance, run.run_id)
+    assert not (tmp_path / "outputs/notebooks/failed").exists()
     for kernel in kernels:
         assert kernel is not None
         wait_for("a kernel to end", lambda kernel=kernel: not kernel.is_running)

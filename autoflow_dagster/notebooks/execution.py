@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
-from autoflow_dagster.errors import NotebookError
+from autoflow_dagster.errors import NotebookCancelledError, NotebookError
 from autoflow_dagster.notebooks.cell_progress import CellProgress, SlowCells
 from autoflow_dagster.notebooks.errors import CellCounter, cell_failed, stopped
 from autoflow_dagster.notebooks.keeping import keep_failed, save
@@ -141,12 +141,16 @@ def execute_notebook(run: NotebookRun) -> ExecutedNotebook:
     NotebookError
         Naming notebook, cell and error when a cell fails, the time is up or the kernel dies; the
         executed part is kept in the failed directory. Also when the result cannot be written.
+    NotebookCancelledError
+        When `kernels.end_kernels` has ended it.
     """
     content = _read_source(run)
     started = time.monotonic()
     with notebook_memory() as memory:
         try:
             use = _papermill(run, content, memory)
+        except NotebookCancelledError:
+            raise
         except NotebookError as error:
             raise keep_failed(run, memory, error) from error.__cause__
         path, notebook = save(run, memory, run.destination)
@@ -208,9 +212,13 @@ def _papermill(run: NotebookRun, content: bytes, memory: NotebookMemory) -> Kern
     try:
         _call_papermill(run, source, kernel, counter, memory, use)
     except Exception as error:  # of papermill, nbclient, jupyter_client, zmq and the system
+        if use.was_ended:
+            raise NotebookCancelledError(
+                f"Notebook {run.source.name}", "was ended: its run was cancelled."
+            ) from None
         if not (isinstance(error, PapermillExecutionError) and _ended_early(memory)):
             # No cause: the libraries' errors quote cells and their output, secrets included.
-            raise _notebook_error(run, counter, error, use) from None
+            raise _notebook_error(run, counter, error) from None
     return use
 
 
@@ -267,9 +275,7 @@ def _ended_early(memory: NotebookMemory) -> bool:
     return no_data_reason(scraps_of(json.loads(memory.content or "{}"))) is not None
 
 
-def _notebook_error(
-    run: NotebookRun, counter: CellCounter, error: Exception, use: KernelUse
-) -> NotebookError:
+def _notebook_error(run: NotebookRun, counter: CellCounter, error: Exception) -> NotebookError:
     """Return our error for whatever ended a notebook."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -277,9 +283,7 @@ def _notebook_error(
     secrets = spellings(run.secrets)
     if isinstance(error, papermill.PapermillExecutionError):
         return cell_failed(run.source.name, counter, run.subject, error, secrets)
-    if use.was_ended:
-        problem, hint = "its run was cancelled.", ""
-    elif isinstance(error, CellTimeoutError) and "IOPub" in str(error):
+    if isinstance(error, CellTimeoutError) and "IOPub" in str(error):
         problem = f"its output did not arrive within {OUTPUT_TIMEOUT_SECONDS} seconds."
         hint = "Run it again."
     elif isinstance(error, CellTimeoutError):
