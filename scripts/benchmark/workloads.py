@@ -56,16 +56,19 @@ def example(directory: Path) -> Workload:
     return Workload("example", directory, 7)
 
 
-def empty(directory: Path, notebooks: int = 2, configs: int = 1) -> Workload:
-    """Make a chain of almost empty notebooks: each glues a number, or reads the one before."""
+def empty(
+    directory: Path, notebooks: int = 2, configs: int = 1, *, is_chain: bool = True
+) -> Workload:
+    """Make almost empty notebooks: each glues a number, or in a chain reads the one before."""
     directory.mkdir(parents=True)
     lines = ["workflows:", "  - name: chain", "    notebooks:"]
     for number in range(notebooks):
-        previous = f"previous_notebook: n{number - 1}, " if number else ""
+        reads = is_chain and number > 0
+        previous = f"previous_notebook: n{number - 1}, " if reads else ""
         lines.append(f"      n{number}:")
         lines.append(f"        filename: n{number}.ipynb")
         lines.append(f"        parameters: {{{previous}label: label}}")
-        code = READ if number else GLUE.format(number=number)
+        code = READ if reads else GLUE.format(number=number)
         _write(directory / f"n{number}.ipynb", "previous_notebook = label = None", code)
     lines += [
         "available_dates_sensor:",
