@@ -308,6 +308,7 @@ def test_explain_tells_everything_about_a_date(
         f"Run {cancelled} cancelled at NOW: it was stopped on request\n"
         "\n"
         "It runs once FlowAPI has all missing dates.\n"
+        "No schedule: checked once, and again when autoflow up starts or workflows.yml changes.\n"
     )
 
 

@@ -29,7 +29,7 @@ BANDS: Mapping[str, str] = {
         service.processes service.start_checks settings site versions warm
     """,
     "Dagster": """
-        assets backfills build cdr_assets compute_logs data_versions history_import job_spec jobs
+        assets backfills build cdr_assets compute_logs data_versions history_copy history_import job_spec jobs
         launch_config launch_guard ledger materialization notebook_op
         notebooks.dagstermill_resources notebooks.dagstermill_session overlapping_executor
         partition_keys progress

@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "import-history": CommandEntry(
         "import_history", "Take over what an original AutoFlow has already run."
     ),
+    "copy-history": CommandEntry("copy_history", "Take over what a job of another name has done."),
     "demo": CommandEntry("demo", "Run the example over a demo FlowAPI."),
     "demo-flowapi": CommandEntry("demo", "Serve a demo FlowAPI with synthetic records."),
 }
