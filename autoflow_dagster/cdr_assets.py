@@ -9,10 +9,7 @@ import dagster as dg
 from autoflow_dagster.dates.date_set import DateSet
 from autoflow_dagster.flowapi.request import AvailableDates
 from autoflow_dagster.planning import first_dates
-from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
-
-KNOWN_CDR_TYPES = ("calls", "sms", "mds", "topups")
-"""FlowKit's; FlowAPI may report others, which get an observation but no place in the lineage."""
+from autoflow_dagster.workflows import CDR_TYPES, WorkflowConfig, WorkflowDefinitions
 
 GROUP = "flowapi"
 
@@ -24,7 +21,7 @@ def cdr_asset_key(cdr_type: str) -> dg.AssetKey:
 
 def cdr_types_of(config: WorkflowConfig) -> tuple[str, ...]:
     """Return the CDR types whose dates a config uses."""
-    return config.cdr_types if config.cdr_types is not None else KNOWN_CDR_TYPES
+    return config.cdr_types if config.cdr_types is not None else CDR_TYPES
 
 
 def build_cdr_assets(definitions: WorkflowDefinitions) -> list[dg.AssetSpec]:

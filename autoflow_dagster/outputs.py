@@ -68,6 +68,10 @@ def free_path(path: Path) -> Path:
     return free
 
 
+STALE_SECONDS = 24 * 3600.0
+"""After which nobody is still writing a temporary file."""
+
+
 def remove_stale_temporaries(directory: Path, older_than_seconds: float, now: float) -> list[Path]:
     """Delete temporary files that a killed process left behind; return them.
 

@@ -21,7 +21,9 @@ FLOWAPI_URL = "flowapi_url"
 REFERENCE_DATE = "reference_date"
 DATE_RANGES = "date_ranges"
 MISSING_DATES = "missing_dates"
-AUTOMATIC_PARAMETERS = (REFERENCE_DATE, DATE_RANGES, MISSING_DATES)
+
+CDR_TYPES = ("calls", "mds", "sms", "topups")
+"""FlowKit's; FlowAPI may report others, which are observed but have no place in the lineage."""
 
 ReportFormat = Literal["pdf", "html"]
 Engine = Literal["papermill", "dagstermill"]

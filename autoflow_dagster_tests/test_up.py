@@ -139,7 +139,11 @@ def test_without_a_schedule_every_start_makes_a_check(tmp_path: Path, flowapi: D
         wait_for("a success", lambda: up.has_succeeded([day(0)]), 120)
         assert up.stop() == 0
         bad.unlink()
+        half = up.settings.notebooks_dir / ".0a1b2c3d.partial.ipynb"
+        half.touch()
+        os.utime(half, (0, 0))
         up.start()
+        assert not half.exists(), "nobody is still writing it"
         wait_for("the date that failed", lambda: up.has_succeeded([day(0), day(1)]), 120)
         assert up.executions("ended") == {day(0): 1, day(1): 1}
         assert up.stop() == 0

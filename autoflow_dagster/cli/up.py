@@ -19,6 +19,7 @@ from autoflow_dagster.instance_home import (
     prepare_home,
     service_environment,
 )
+from autoflow_dagster.outputs import STALE_SECONDS, remove_stale_temporaries
 from autoflow_dagster.service.address_file import remove_service_file, write_service_file
 from autoflow_dagster.service.code_location import reload_code_location
 from autoflow_dagster.service.health import Health, with_health
@@ -154,6 +155,13 @@ class _Up:
     def _serve(self, site: SiteServer) -> int:
         from autoflow_dagster.service.run_ends import ask_for_check_without_schedule
 
+        settings = self.settings
+        for directory in (
+            settings.notebooks_dir,
+            settings.failed_notebooks_dir,
+            settings.reports_dir,
+        ):
+            remove_stale_temporaries(directory, STALE_SECONDS, time.time())
         ask_for_check_without_schedule(self._instance)
         self.service.start()
         write_service_file(self.home, self.service.url, site.url)

@@ -13,8 +13,8 @@ from autoflow_dagster.naming import dagster_name, report_asset_name
 from autoflow_dagster.parser.config_names import content, job_names
 from autoflow_dagster.parser.problems import Finding, Path
 from autoflow_dagster.parser.schema import WorkflowModel
-from autoflow_dagster.parser.schema_values import CDR_TYPES
 from autoflow_dagster.parser.structure import Structure
+from autoflow_dagster.workflows import CDR_TYPES
 
 RESERVED_JOB_NAMES = frozenset(
     [

@@ -20,9 +20,8 @@ from autoflow_dagster.dates.stencil_elements import parse_iso_date
 from autoflow_dagster.naming import dagster_name
 from autoflow_dagster.parser import durations
 from autoflow_dagster.parser.problems import Path, did_you_mean, listed, sentences
-from autoflow_dagster.workflows import Every, ReportFormat
+from autoflow_dagster.workflows import CDR_TYPES, Every, ReportFormat
 
-CDR_TYPES = ("calls", "mds", "sms", "topups")
 NAME_PATTERN = r"^[A-Za-z0-9_]+$"
 OWNER_PATTERN = r"^(team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$"
 TAG_KEY_PATTERN = r"^([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}$"

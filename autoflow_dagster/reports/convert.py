@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoflow_dagster.outputs import move_whole, temporary_beside
 from autoflow_dagster.reports.model import Provenance, ReportOptions, ReportSummary
 from autoflow_dagster.reports.notebook_file import parse_notebook, read_bytes
 from autoflow_dagster.reports.redaction import Redactor
@@ -54,7 +54,7 @@ def write_report(
     # Typst and pandoc work in a directory of their own.
     executed_notebook, destination = executed_notebook.absolute(), destination.absolute()
     raw = read_bytes(executed_notebook)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+    temporary = temporary_beside(destination)
     try:
         with tempfile.TemporaryDirectory(prefix="autoflow-report-") as directory:
             conversion = _conversion(
@@ -62,7 +62,8 @@ def write_report(
             )
             conversion.destination = temporary
             made = _make(conversion)
-        size = _put_in_place(temporary, destination)
+        size = temporary.stat().st_size
+        move_whole(temporary, destination)
     finally:
         temporary.unlink(missing_ok=True)
     return ReportSummary(
@@ -74,15 +75,6 @@ def write_report(
         notes=made.notes,
         seconds=round(time.monotonic() - start, 3),
     )
-
-
-def _put_in_place(temporary: Path, destination: Path) -> int:
-    """Flush the finished file to disk and give it its name; return its size in bytes."""
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-        size = os.fstat(file.fileno()).st_size
-    temporary.replace(destination)
-    return size
 
 
 def _conversion(
