@@ -16,10 +16,7 @@ import yaml
 from autoflow_dagster.bundled import bundled_path
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.outputs import written_whole
-from autoflow_dagster.settings import DB_PASSWORD, Settings
-
-POSTGRES_URL_VARIABLE = "AUTOFLOW_POSTGRES_URL"
-"""Variable by which the processes of the service learn the database, password included."""
+from autoflow_dagster.settings import DB_PASSWORD, DB_URI, POSTGRES_URL_VARIABLE, Settings
 
 LOCATION_NAME = "autoflow_dagster"
 DEFINITIONS_MODULE = "autoflow_dagster.definitions"
@@ -74,7 +71,7 @@ def postgres_url(settings: Settings) -> str | None:
     if not settings.db_uri.startswith(("postgresql://", "postgresql+psycopg2://", "postgres://")):
         scheme = settings.db_uri.split("://")[0] if "://" in settings.db_uri else "none"
         raise SettingsError(
-            "AUTOFLOW_DB_URI",
+            DB_URI,
             f'the database kind "{scheme[:20]}" is not supported.',
             "Give a postgresql:// address, or leave it unset for Dagster's SQLite.",
         )

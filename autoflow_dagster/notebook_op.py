@@ -35,7 +35,7 @@ from autoflow_dagster.notebooks.execution import (
     execute_notebook,
 )
 from autoflow_dagster.notebooks.facts import uses_dagstermill
-from autoflow_dagster.notebooks.kernels import kernel_environment
+from autoflow_dagster.notebooks.kernel_environment import kernel_environment
 from autoflow_dagster.outputs import free_path, move_whole
 from autoflow_dagster.run_values import run_values
 from autoflow_dagster.scrap_metadata import scrap_metadata

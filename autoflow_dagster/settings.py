@@ -19,7 +19,14 @@ from urllib.parse import quote, unquote, urlsplit
 from autoflow_dagster.errors import SettingsError
 
 FLOWAPI_TOKEN = "FLOWAPI_TOKEN"
+DB_URI = "AUTOFLOW_DB_URI"
 DB_PASSWORD = "AUTOFLOW_DB_PASSWORD"
+POSTGRES_URL_VARIABLE = "AUTOFLOW_POSTGRES_URL"
+"""Variable by which the processes of the service learn the database, password included."""
+
+OF_THE_DATABASE = (DB_URI, DB_PASSWORD, POSTGRES_URL_VARIABLE)
+"""Variables that no notebook ever sees."""
+
 MIN_SECRET_LENGTH = 4
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -135,6 +142,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _names_for_kernels(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if hidden := sorted(set(names) & set(OF_THE_DATABASE)):
+        raise ValueError(f"Leave out {', '.join(hidden)}: no notebook may see the database.")
+    return names
+
+
 def _setting(
     name: str,
     default: Any,
@@ -186,7 +200,7 @@ class Settings:
         "Certificate to trust for FlowAPI over https; unset: the usual authorities.",
     )
     db_uri: str | None = _setting(
-        "AUTOFLOW_DB_URI",
+        DB_URI,
         None,
         str,
         "`postgresql://user:{}@host:5432/database`, `{}` standing for the password; "
@@ -273,8 +287,9 @@ class Settings:
     kernel_env: tuple[str, ...] = _setting(
         "AUTOFLOW_KERNEL_ENV",
         (),
-        _names,
-        "Names of further environment variables that notebooks may read, separated by commas.",
+        _names_for_kernels,
+        "Names of further environment variables that notebooks see, separated by commas. They see "
+        "those of FlowAPI and those that programs need to run; never the database's.",
     )
     warm_runs: bool = _setting(
         "AUTOFLOW_WARM_RUNS",

@@ -145,6 +145,7 @@ class Deployment:
             {
                 **os.environ,
                 MARKER: self._id,
+                "AUTOFLOW_KERNEL_ENV": MARKER,  # kernels are found by it, too
                 "AUTOFLOW_INPUTS_DIR": str(self.inputs),
                 "AUTOFLOW_OUTPUTS_DIR": str(self.outputs),
                 "AUTOFLOW_SENSOR_INTERVAL": "1",

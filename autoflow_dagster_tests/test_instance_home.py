@@ -13,13 +13,12 @@ import yaml
 
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.instance_home import (
-    POSTGRES_URL_VARIABLE,
     dagster_home,
     postgres_url,
     prepare_home,
     service_environment,
 )
-from autoflow_dagster.settings import Settings
+from autoflow_dagster.settings import POSTGRES_URL_VARIABLE, Settings
 
 PASSWORD = "p@ss:w/o?r#d %{}&ü"
 URI = "postgresql://user:{}@db.example.org:5432/autoflow"

@@ -29,7 +29,7 @@ from autoflow_dagster.notebooks.execution import (
     NotebookRun,
     execute_notebook,
 )
-from autoflow_dagster.notebooks.kernels import kernel_environment
+from autoflow_dagster.notebooks.kernel_environment import kernel_environment
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJEVU1NWSJ9.U0lHTkFUVVJF"
 

@@ -123,6 +123,19 @@ class TestValues:
 class TestWrongValues:
     """Values that cannot be meant."""
 
+    @pytest.mark.parametrize(
+        "name", ["AUTOFLOW_DB_URI", "AUTOFLOW_DB_PASSWORD", "AUTOFLOW_POSTGRES_URL"]
+    )
+    def test_no_notebook_may_see_the_database(self, name: str) -> None:
+        """Told with everything else that is wrong, instead of being passed or left out silently."""
+        environ = {"AUTOFLOW_KERNEL_ENV": f"GREETING, {name}", "FLOWAPI_URL": "x"}
+        first, second = error_from(environ).splitlines()
+        assert first == (
+            f'AUTOFLOW_KERNEL_ENV: "GREETING, {name}" is not valid. '
+            f"Leave out {name}: no notebook may see the database."
+        )
+        assert second.startswith("FLOWAPI_URL:")
+
     @pytest.mark.parametrize("name", ["AUTOFLOW_SENSOR_INTERVAL", "AUTOFLOW_RUN_REQUESTS_PER_TICK"])
     @pytest.mark.parametrize("text", ["0", "-1", "1.5", "ten", "1e3", "²", "0x10"])
     def test_whole_numbers(self, name: str, text: str) -> None:

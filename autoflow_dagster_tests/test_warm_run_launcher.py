@@ -101,7 +101,7 @@ DEFINITIONS = textwrap.dedent(
     def hold_a_kernel():
         from autoflow_dagster_tests.kernel_sessions import KernelSession
         from autoflow_dagster.warm.warm_kernels import kernel_server
-        from autoflow_dagster.notebooks.kernels import kernel_environment
+        from autoflow_dagster.notebooks.kernel_environment import kernel_environment
         from autoflow_dagster.settings import Settings
 
         settings = Settings.from_environ(os.environ)

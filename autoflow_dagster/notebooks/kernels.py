@@ -1,6 +1,7 @@
 """Kernels for notebooks: with an environment of their own, and never left behind.
 
-jupyter_client starts the processes; this module says with what.
+jupyter_client starts the processes; this module says with what. Of the environment, `kernel_environment`
+says it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-NOT_FOR_KERNELS = (
-    "AUTOFLOW_DB_URI",
-    "AUTOFLOW_DB_PASSWORD",
-    "AUTOFLOW_POSTGRES_URL",
-    "DAGSTER_HOME",
-)
-"""Variables that notebooks have no business to read, least of all the database's password."""
-
 
 POLL_SECONDS = 0.01
 """To look whether a kernel has ended that was asked to; jupyter_client looks ten times less often."""
@@ -62,20 +54,6 @@ def peak_memory_bytes(pid: int) -> int | None:
         return None
     found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
     return None if found is None else 1024 * int(found[1])
-
-
-def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the environment of a notebook's kernel.
-
-    Parameters
-    ----------
-    environ : mapping
-        The environment of this process.
-    allowed : tuple of str
-        Names of variables that would be hidden and that the operator allows (AUTOFLOW_KERNEL_ENV).
-    """
-    hidden = set(NOT_FOR_KERNELS) - set(allowed)
-    return {name: value for name, value in environ.items() if name not in hidden}
 
 
 _running: dict[Any, KernelUse] = {}

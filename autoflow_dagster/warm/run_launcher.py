@@ -31,7 +31,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_
 
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.launch_guard import one_at_a_time, rival_of
-from autoflow_dagster.notebooks.kernels import kernel_environment
+from autoflow_dagster.notebooks.kernel_environment import kernel_environment
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.warm.asking import NotWarmError, Request, WarmProcess
 from autoflow_dagster.warm.gated_process import GatedProcess
