@@ -35,6 +35,9 @@ pytestmark = pytest.mark.integration
 
 GRACE_SECONDS = 2
 
+START_SECONDS = 20
+"""Within which a run ends that is cancelled at its start; Dagster itself would wait for 60."""
+
 DAGSTER_YAML = f"""
 telemetry:
   enabled: false
@@ -57,6 +60,11 @@ DEFINITIONS = textwrap.dedent(
     import dagster as dg
 
     HERE = Path(__file__).parent
+
+    if sys.argv[1:3] == ["api", "execute_run"] and (HERE / "load slowly").exists():
+        (HERE / "waiting").touch()
+        while not (HERE / "go on").exists():
+            time.sleep(0.05)
 
     @dg.op
     def be_quick():
@@ -231,7 +239,7 @@ def place(module_place: Place) -> Iterator[Place]:
         identity = ProcessIdentity.parse(run.tags.get(TAG_WORKER, ""))
         if identity is not None:
             identity.send_signal(signal.SIGKILL)
-    for trace in ("waiting", "go on", "kernel", "facts.json"):
+    for trace in ("waiting", "go on", "load slowly", "kernel", "facts.json"):
         (module_place.directory / trace).unlink(missing_ok=True)
     module_place.definitions.write_text(DEFINITIONS)
 
@@ -338,6 +346,40 @@ def test_a_cancelled_run_ends_with_its_kernel(
     wait_for("the kernel to end", lambda: not kernel.is_running)
     wait_for("the process to end", lambda: not either.worker(run_id).is_running)
     assert not either.launcher.terminate(run_id)
+
+
+def test_a_run_can_be_cancelled_as_soon_as_it_was_launched(either: Place) -> None:
+    """Its process does not know yet that it is to say how it ended."""
+    run_id = either.launch("wait_job")
+    worker = either.worker(run_id)
+    assert either.launcher.terminate(run_id)
+    wait_for("the run to end", lambda: either.run(run_id).is_finished, START_SECONDS)
+    assert either.run(run_id).status is DagsterRunStatus.CANCELED
+    assert not worker.is_running
+
+
+def test_a_run_can_be_cancelled_before_it_begins(either: Place) -> None:
+    """Told by Dagster that it was cancelled, it would take itself for one that runs elsewhere."""
+    (either.directory / "load slowly").touch()
+    run_id = either.launch("wait_job")
+    either.wait_until_waiting()
+    worker = either.worker(run_id)
+    assert either.launcher.terminate(run_id)
+    (either.directory / "go on").touch()
+    wait_for("the run to end", lambda: either.run(run_id).is_finished, START_SECONDS)
+    assert either.run(run_id).status is DagsterRunStatus.CANCELED
+    assert not worker.is_running
+
+
+def test_a_run_that_ends_without_a_word_is_cancelled(either: Place) -> None:
+    """Somebody killed its process meanwhile."""
+    run_id = either.launch("wait_stubbornly_job")
+    either.wait_until_waiting()
+    worker = either.worker(run_id)
+    assert either.launcher.terminate(run_id)
+    worker.send_signal(signal.SIGKILL)
+    wait_for("the run to end", lambda: either.run(run_id).is_finished, START_SECONDS)
+    assert either.run(run_id).status is DagsterRunStatus.CANCELED
 
 
 def test_a_run_that_does_not_end_is_killed(either: Place) -> None:

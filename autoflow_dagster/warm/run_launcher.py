@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, DagsterRun, Field, IntSource
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, Field, IntSource
 
 # No public names, but what Dagster's launchers for Docker and Kubernetes are made of, too.
 from dagster._core.launcher.base import (
@@ -45,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 TAG_WORKER = ".dagster/autoflow_worker"
 """Run tag with the run's process; the prefix keeps it out of the UI, as Dagster's own such tags."""
+
+NOT_BEGUN = (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING)
+"""Statuses of a run that has a process, but none of whose notebooks has been started."""
 
 TERMINATE_GRACE_SECONDS = 30
 POLL_SECONDS = 0.1
@@ -182,33 +185,47 @@ class AutoflowRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        self._instance.report_run_canceling(run)
         identity = _worker_of(run)
-        if identity is None or not identity.send_signal(signal.SIGTERM):
-            self._instance.report_run_canceled(run, message="The run had no process any more.")
+        # A run that has not begun is not asked: it would end without a word, or begin all the same,
+        # by which Dagster forgets that it is being cancelled, and end as failed.
+        is_killed = (
+            run.status in NOT_BEGUN
+            and identity is not None
+            and identity.send_signal(signal.SIGKILL)
+        )
+        self._instance.report_run_canceling(run)
+        if identity is None or not (is_killed or identity.send_signal(signal.SIGTERM)):
+            _report_canceled(self._instance, run_id, "The run had no process any more.")
             return True
         if run_id not in self._ending:
+            words = "The run had not begun." if is_killed else "The run ended without a word."
             thread = threading.Thread(
-                target=self._see_to_the_end, args=(self._instance, run_id, identity), daemon=True
+                target=self._see_to_the_end,
+                args=(self._instance, run_id, identity, words),
+                daemon=True,
             )
             self._ending[run_id] = (identity, thread)
             thread.start()
         return True
 
     def _see_to_the_end(
-        self, instance: DagsterInstance, run_id: str, identity: ProcessIdentity
+        self, instance: DagsterInstance, run_id: str, identity: ProcessIdentity, words: str
     ) -> None:
+        """Wait until a run's process is gone, then see to it that the run is cancelled.
+
+        Parameters
+        ----------
+        words : str
+            What to say when the process did not do so itself.
+        """
         deadline = time.monotonic() + self._grace_seconds
         while identity.is_running and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        was_killed = identity.send_signal(signal.SIGKILL)
+        if identity.send_signal(signal.SIGKILL):
+            words = f"The run did not end within {self._grace_seconds} seconds and was killed."
         self._ending.pop(run_id, None)
-        if not was_killed or self._is_disposed:
-            return
-        run = instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            message = f"The run did not end within {self._grace_seconds} seconds and was killed."
-            instance.report_run_canceled(run, message=message)
+        if not self._is_disposed:
+            _report_canceled(instance, run_id, words)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -264,6 +281,13 @@ def _request(command: list[str]) -> Request:
         attached=False,
         process_name=RUN_PROCESS_NAME,
     )
+
+
+def _report_canceled(instance: DagsterInstance, run_id: str, message: str) -> None:
+    """Report a run whose process has gone as cancelled, unless it has said itself how it ended."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_canceled(run, message=message)
 
 
 def _worker_of(run: DagsterRun) -> ProcessIdentity | None:
