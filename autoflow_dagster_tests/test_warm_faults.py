@@ -16,6 +16,7 @@ import pytest
 
 from autoflow_dagster.warm.asking import NotWarmError, is_reachable
 from autoflow_dagster.warm.keeper import Keeper
+from autoflow_dagster.warm.messages import READY
 from autoflow_dagster.warm.process_identity import ProcessIdentity
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.kernel_sessions import KernelSession
@@ -165,6 +166,28 @@ def test_a_deleted_socket_is_noticed(environment: dict[str, str], inputs: Path) 
         server.unlink()
         with KernelSession(server, inputs, environment) as kernel:
             assert not kernel.is_warm
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_hangs_is_replaced_and_stops_nobody(
+    environment: dict[str, str], inputs: Path
+) -> None:
+    """Once nobody else can wait for its answer it counts as gone; at the end it is killed."""
+    keeper = Keeper("kernels", ["--module", "json"], quiet_seconds=0)
+    try:
+        server = keeper.ensure(environment)
+        wait_for("the server to be ready", server.with_name(READY).exists)
+        [hanging] = map(identity_of, keeper.pids)
+        hanging.send_signal(signal.SIGSTOP)
+        while is_reachable(server):
+            pass  # each time, one more waits
+        with KernelSession(server, inputs, environment) as kernel:
+            assert not kernel.is_warm
+        with KernelSession(keeper.ensure(environment), inputs, environment) as kernel:
+            assert kernel.is_warm
+    finally:
+        keeper.close()
+    assert has_ended(hanging)
 
 
 CULPRITS = {

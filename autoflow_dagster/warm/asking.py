@@ -165,8 +165,7 @@ def ask(server: Path, request: Request, timeout: float = ANSWER_SECONDS) -> Warm
     NotWarmError
         When the server refuses or does not answer in time. Nothing has been started then.
     """
-    connection = connect(server)
-    connection.settimeout(timeout)
+    connection = connect(server, timeout)
     deadline = time.monotonic() + timeout
     try:
         send(connection, _as_message(request), request.files)
@@ -196,15 +195,22 @@ def _as_message(request: Request) -> dict[str, object]:
     }
 
 
-def connect(server: Path) -> socket.socket:
+def connect(server: Path, timeout: float = ANSWER_SECONDS) -> socket.socket:
     """Connect to a fork server of this user.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds, for whatever is done with the connection.
 
     Raises
     ------
     ServerGoneError
-        When nothing listens at the socket, or another user does.
+        When nothing listens at the socket, another user does, or one that answers nobody.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Before connecting: without it, that waits for ever while too many others wait.
+    connection.settimeout(timeout)
     try:
         connection.connect(str(server))
     except OSError as error:
@@ -226,7 +232,7 @@ def peer_user(connection: socket.socket) -> int:
 
 
 def is_reachable(server: Path) -> bool:
-    """Return whether something listens at the socket."""
+    """Return whether something listens at the socket, and not too many wait for its answer."""
     with contextlib.suppress(ServerGoneError):
         connect(server).close()
         return True

@@ -33,6 +33,9 @@ SERVER_MODULE = "autoflow_dagster.warm.server_process"
 BACKLOG = 64
 QUIET_SECONDS = 60.0
 
+END_SECONDS = 5.0
+"""For a server to end that was asked to; one that hangs is killed."""
+
 
 @dataclass
 class Keeper:
@@ -124,7 +127,13 @@ class Keeper:
             self._forget()
             for process in self._processes:
                 process.terminate()  # it may be importing still, and not see that its owner has gone
-                process.wait()
+            deadline = time.monotonic() + END_SECONDS
+            for process in self._processes:
+                try:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
             self._processes.clear()
 
     def _announced(self) -> Path | None:
