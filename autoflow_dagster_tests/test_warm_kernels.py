@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,21 @@ def test_it_is_known_how_a_kernel_ended(
         kernel.begin(ending)
         assert process.wait() == status
         assert process.poll() == status
+
+
+def test_several_threads_may_ask_how_a_kernel_ended(server: Path, inputs: Path) -> None:
+    """As health checks and those who start a process again do; each learns the same."""
+    with warm(server, inputs) as kernel, ThreadPoolExecutor(8) as threads:
+        process = kernel.process
+
+        def status() -> int:
+            while (found := process.poll()) is None:
+                pass
+            return int(found)
+
+        asked = [threads.submit(status if number % 2 else process.wait) for number in range(8)]
+        kernel.begin("import os; os._exit(7)")
+        assert [answer.result() for answer in asked] == [7] * 8
 
 
 def test_a_kernel_that_is_shut_down_ends_properly(server: Path, inputs: Path) -> None:

@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class Request:
 class WarmProcess:
     """A process that a fork server has forked, and that waits for `go`.
 
+    Several threads may ask how it is, as with `subprocess.Popen`.
+
     Attributes
     ----------
     pid : int
@@ -79,6 +82,7 @@ class WarmProcess:
     handle: int
     connection: socket.socket | None
     returncode: int | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def go(self) -> None:
         """Let the process run.
@@ -97,15 +101,22 @@ class WarmProcess:
 
     def poll(self) -> int | None:
         """Return the exit status, None while the process runs; negative is a signal's number."""
-        if self.returncode is None and self._has_ended(0):
-            self.returncode = self._exit_status()
-            self.close()
-        return self.returncode
+        with self._lock:
+            if self.returncode is None and (self.handle < 0 or _is_readable(self.handle, 0)):
+                self.returncode = self._exit_status()
+                self._close()
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until the process has ended; return its exit status, None when the time is up."""
-        if self.returncode is None:
-            self._has_ended(None if timeout is None else timeout * 1000)
+        with self._lock:
+            # One of its own: another thread may close the other, whose number then means another file.
+            handle = os.dup(self.handle) if self.handle >= 0 else -1
+        if handle >= 0:
+            try:
+                _is_readable(handle, timeout)
+            finally:
+                os.close(handle)
         return self.poll()
 
     def send_signal(self, number: int) -> None:
@@ -128,19 +139,16 @@ class WarmProcess:
 
         A process that waits, or that is attached, is ended by that; another goes on.
         """
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1
-
-    def _has_ended(self, milliseconds: float | None) -> bool:
-        if self.handle < 0:
-            return True
-        poll = select.poll()
-        poll.register(self.handle, select.POLLIN)
-        return bool(poll.poll(milliseconds))
 
     def _exit_status(self) -> int:
         if self.connection is None:
@@ -153,6 +161,12 @@ class WarmProcess:
         close_all(descriptors)
         status = message.get("exit")
         return status if isinstance(status, int) else UNKNOWN_EXIT_STATUS
+
+
+def _is_readable(handle: int, timeout: float | None) -> bool:
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
 def ask(server: Path, request: Request, timeout: float = ANSWER_SECONDS) -> WarmProcess:
