@@ -117,6 +117,51 @@ def test_a_kernel_ends_with_its_run(
         wait_for("the kernel to end", lambda: has_ended(kernel), 20)
 
 
+STARTS_ANOTHER = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)"
+
+
+def test_what_a_notebook_has_started_ends_with_its_run(
+    environment: dict[str, str], inputs: Path
+) -> None:
+    """The kernel ends by itself when its run is killed; its fork server sees to the rest."""
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from pathlib import Path
+        from autoflow_dagster_tests.kernel_sessions import KernelSession
+        with KernelSession(Path(sys.argv[1]), Path(sys.argv[2])) as kernel:
+            print(kernel.is_warm, kernel.pid, kernel.run(sys.argv[3]), flush=True)
+            time.sleep(600)
+        """
+    )
+    with fork_server(environment, "--module", "json") as server:
+        command = [sys.executable, "-c", script, str(server), str(inputs), STARTS_ANOTHER]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            is_warm, *pids = run.stdout.readline().split()
+            assert is_warm == "True"
+            kernel, started = (identity_of(int(pid)) for pid in pids)
+            run.kill()
+        wait_for("the kernel to end", lambda: has_ended(kernel), 20)
+        wait_for("what it has started to end", lambda: has_ended(started), 20)
+
+
+def test_what_a_notebook_has_started_outlives_its_kernel(
+    environment: dict[str, str], inputs: Path
+) -> None:
+    """When the kernel ends and its run goes on, as with an ordinary kernel: it may be meant to."""
+    with (
+        fork_server(environment, "--module", "json") as server,
+        KernelSession(server, inputs, environment) as kernel,
+    ):
+        assert kernel.is_warm
+        process = kernel.process
+        started = identity_of(int(kernel.run(STARTS_ANOTHER)))
+        kernel.begin("import os; os._exit(7)")
+        assert process.wait() == 7
+        assert started.send_signal(signal.SIGKILL)
+
+
 def test_a_kernel_outlives_its_server(environment: dict[str, str], inputs: Path) -> None:
     """The notebook goes on; the next kernel starts in the ordinary way."""
     with fork_server(environment, "--module", "json") as server:

@@ -9,7 +9,7 @@ and its processes go on. What is said on a connection, one for each process:
    that a client that has given up can start the process otherwise: nothing is ever started twice.
 4. server, when the process has ended and the request was ``attached``: ``{"exit": status}``.
 
-An attached process is ended when its client is. When what was imported is out of date, or the imports
+An attached process is ended when its client is, with what it has started. When what was imported is out of date, or the imports
 have to be others, a new server takes over the socket and the old one stays until its processes ended.
 """
 
@@ -143,6 +143,10 @@ class ForkServer:
             child.kill_at = time.monotonic() + GRACE_SECONDS
 
     def _bury(self, child: Child) -> None:
+        if _has_lost_client(child):
+            # What it has started must not outlive the run that was killed. Until it is waited for,
+            # nobody else can have its pid as the number of a group.
+            _kill_group(child.pid)
         _, status = os.waitpid(child.pid, 0)
         if child.connection is not None:
             with contextlib.suppress(OSError):  # the client may have ended at the same time
@@ -295,6 +299,15 @@ def _start(
     else:
         connection.close()  # it goes on whatever becomes of the client
     return task
+
+
+def _has_lost_client(child: Child) -> bool:
+    """Return whether an attached process has no client any more."""
+    if child.connection is None:
+        return child.kill_at is not None
+    poll = select.poll()  # of its own: both may have ended since the server has looked
+    poll.register(child.connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _kill_group(pid: int) -> None:
