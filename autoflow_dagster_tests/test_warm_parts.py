@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pkgutil
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from autoflow_dagster import warm
 from autoflow_dagster.warm import preload
 from autoflow_dagster.warm.asking import ServerGoneError, connect
 from autoflow_dagster.warm.become import Attributes
@@ -198,6 +201,12 @@ def test_shadowing_is_what_python_would_find(tmp_path: Path) -> None:
     (tmp_path / "json" / "__init__.py").touch()
     assert preload.shadowed(tmp_path, names) == "json"
     assert preload.shadowed(Path(json.__file__).parents[1], names) == ""
+
+
+def test_the_package_says_what_each_of_its_modules_is_for() -> None:
+    """There are too many of them to find one's way without."""
+    named = set(re.findall(r"`(\w+)`", str(warm.__doc__)))
+    assert named == {module.name for module in pkgutil.iter_modules(warm.__path__)}
 
 
 @pytest.mark.parametrize(
