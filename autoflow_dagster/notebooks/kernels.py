@@ -61,7 +61,7 @@ _running: dict[Any, KernelUse] = {}
 
 
 def end_kernels() -> None:
-    """End all kernels of this process at once; their notebooks have failed then."""
+    """End all kernels of this process at once; their notebooks count as cancelled."""
     for manager, use in list(_running.items()):
         use.was_ended = True
         with contextlib.suppress(ProcessLookupError):

@@ -9,8 +9,9 @@ and its processes go on. What is said on a connection, one for each process:
    that a client that has given up can start the process otherwise: nothing is ever started twice.
 4. server, when the process has ended and the request was ``attached``: ``{"exit": status}``.
 
-An attached process is ended when its client is, with what it has started. When what was imported is out of date, or the imports
-have to be others, a new server takes over the socket and the old one stays until its processes ended.
+An attached process is ended when its client is, with what it has started. When what was imported is
+out of date, or the imports have to be others, a new server takes over the socket and the old one stays
+until its processes ended.
 """
 
 from __future__ import annotations
