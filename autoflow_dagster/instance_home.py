@@ -37,14 +37,39 @@ def prepare_home(home: Path, settings: Settings) -> None:
     config["python_logs"] = {"python_log_level": level}
     # Where Dagster keeps them by itself; it passes no directory on to a class of ours.
     config["compute_logs"] = compute_logs_in(home.absolute() / "storage")
-    if postgres_url(settings) is not None:
-        config["storage"] = {"postgres": {"postgres_url": {"env": POSTGRES_URL_VARIABLE}}}
+    config.update(storage_of(settings))
     home.mkdir(parents=True, exist_ok=True)
     with written_whole(home / "dagster.yaml") as temporary:
         temporary.write_text(
             "# Made from AutoFlow's settings at each start; changes here are lost.\n"
             + yaml.safe_dump(config, sort_keys=False)
         )
+
+
+def storage_of(settings: Settings) -> dict[str, Any]:
+    """Return the section of ``dagster.yaml`` that says where Dagster stores; empty for its SQLite.
+
+    Raises
+    ------
+    SettingsError
+        When the database's address is not one of PostgreSQL.
+    """
+    if postgres_url(settings) is None:
+        return {}
+    return {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_URL_VARIABLE}}}}
+
+
+def storage_text(settings: Settings, home: Path) -> str:
+    """Return where the settings have Dagster store, for people."""
+    if settings.db_uri is None:
+        return f"Dagster's SQLite in {home}"
+    return "the PostgreSQL database of AUTOFLOW_DB_URI"
+
+
+def is_of_postgres(home: Path) -> bool:
+    """Return whether ``dagster.yaml`` was made for a PostgreSQL of the settings."""
+    path = home / "dagster.yaml"
+    return path.exists() and POSTGRES_URL_VARIABLE in path.read_text()
 
 
 def compute_logs_in(directory: Path) -> dict[str, Any]:

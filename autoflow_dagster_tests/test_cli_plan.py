@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -16,7 +17,12 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from autoflow_dagster.instance_home import dagster_home, prepare_home
+from autoflow_dagster.instance_home import (
+    POSTGRES_URL_VARIABLE,
+    dagster_home,
+    export_database,
+    prepare_home,
+)
 from autoflow_dagster.jobs import run_tags
 from autoflow_dagster.ledger import PARTITION_TAG, notebook_asset_key
 from autoflow_dagster.parser import load_workflows
@@ -29,6 +35,7 @@ from autoflow_dagster_tests.command_line import (
     write_dates,
     write_inputs,
 )
+from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 NO_LEDGER = "\nAs if nothing had been run before: there is no Dagster instance in {}.\n"
@@ -39,7 +46,8 @@ Capsys = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The outputs directory, with no Dagster instance in it and no other settings."""
-    for name in ("AUTOFLOW_INPUTS_DIR", "DAGSTER_HOME", "FLOWAPI_URL", "FLOWAPI_TOKEN"):
+    flowapi, database = ("FLOWAPI_URL", "FLOWAPI_TOKEN"), ("AUTOFLOW_DB_URI", POSTGRES_URL_VARIABLE)
+    for name in ("AUTOFLOW_INPUTS_DIR", "DAGSTER_HOME", *flowapi, *database):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AUTOFLOW_OUTPUTS_DIR", str(tmp_path / "outputs"))
     return tmp_path / "outputs"
@@ -344,3 +352,52 @@ def test_an_instance_that_cannot_be_opened_is_told(
     assert ended.err.startswith(
         f"Error: Dagster's storage in {home}: cannot be opened (AUTOFLOW_TEST_UNSET is not set).\n"
     )
+
+
+def test_the_database_of_another_start_is_told_by_the_operators_name(
+    capsys: Capsys, dates: Path, outputs: Path
+) -> None:
+    """Not by the variable by which the service's own processes know it."""
+    home = outputs / ".dagster"
+    uri = "postgresql://user@db/autoflow"
+    prepare_home(home, Settings.from_environ({"AUTOFLOW_DB_URI": uri}))
+    ended = call(capsys, "plan", "--inputs", EXAMPLE, "--available-dates", dates)
+    assert ended.status == 1
+    assert ended.err == (
+        f"Error: Dagster's storage in {home}: cannot be opened (AUTOFLOW_DB_URI is not set).\n"
+        "  Set DAGSTER_HOME to the right directory, and AUTOFLOW_DB_URI and the database's "
+        "password as for the service.\n"
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.postgres
+@pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL)
+@pytest.mark.parametrize("has_home", [True, False], ids=["home of SQLite", "no home"])
+def test_the_settings_say_where_the_ledger_is(
+    has_home: bool,
+    capsys: Capsys,
+    tmp_path: Path,
+    outputs: Path,
+    ledger_of: Callable[[Path], Ledger],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever an earlier start has left in DAGSTER_HOME; the service's home may be elsewhere."""
+    inputs = write_inputs(tmp_path / "inputs")
+    dates = write_dates(tmp_path / "dates.json", january(1, 2))
+    with PostgresServer() as postgres:
+        monkeypatch.setenv("AUTOFLOW_DB_URI", postgres.uri)
+        monkeypatch.setenv("AUTOFLOW_DB_PASSWORD", postgres.password)
+        monkeypatch.setenv(POSTGRES_URL_VARIABLE, "")  # what the commands set is taken back
+        settings = Settings.from_environ(os.environ)
+        export_database(settings)
+        prepare_home(tmp_path / "other", settings)
+        with DagsterInstance.from_config(str(tmp_path / "other")) as instance:
+            Ledger(instance, config_in(inputs)).add_done(january(1)[0])
+        if has_home:
+            ledger_of(inputs).instance.dispose()
+        ended = call(capsys, "plan", "--json", "--inputs", inputs, "--available-dates", dates)
+        assert (ended.status, ended.err) == (0, "")
+    (config,) = json.loads(ended.out)["workflow_configs"]
+    assert [planned["state"] for planned in config["dates"]] == ["done", "due"]
+    assert (outputs / ".dagster").exists() == has_home

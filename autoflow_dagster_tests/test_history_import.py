@@ -16,10 +16,12 @@ from autoflow_dagster.cli.import_history import import_history
 from autoflow_dagster.data_versions import DATA_VERSION_TAG
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.history_import import FIRST_DAY, read_past_runs
+from autoflow_dagster.instance_home import POSTGRES_URL_VARIABLE
 from autoflow_dagster.ledger import asset_keys, latest_output, notebook_asset_key, read_histories
 from autoflow_dagster.naming import parameters_hash
 from autoflow_dagster.parser import load_workflows
 from autoflow_dagster_tests.conftest import write_notebook
+from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
 
 WORKFLOWS = """\
 workflows:
@@ -79,11 +81,13 @@ def run_import(tmp_path: Path) -> Callable[..., Result]:
     (inputs / "workflows.yml").write_text(WORKFLOWS)
     write_notebook(inputs / "first.ipynb", "1", parameters="unit = ''")
 
-    def run(*arguments: str) -> Result:
+    def run(*arguments: str, given: str | None = None, **environ: str) -> Result:
+        home = {"DAGSTER_HOME": str(tmp_path / "home"), "AUTOFLOW_DB_URI": ""}
         return CliRunner().invoke(
             import_history,
             [*arguments, "--inputs", str(inputs), "--outputs", str(tmp_path / "outputs")],
-            env={"DAGSTER_HOME": str(tmp_path / "home"), "AUTOFLOW_DB_URI": ""},
+            input=given,
+            env={**home, POSTGRES_URL_VARIABLE: None, **environ},
             catch_exceptions=False,
         )
 
@@ -125,6 +129,55 @@ def test_successes_count_as_done(
     assert found is not None
     assert found.path is None
     assert found.metadata["succeeded at"] == "2016-01-03T00:01:00+00:00"
+
+
+@pytest.mark.integration
+@pytest.mark.postgres
+@pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL)
+def test_the_services_settings_say_where_it_is_recorded(
+    tmp_path: Path, database: Path, run_import: Callable[..., Result]
+) -> None:
+    """In PostgreSQL, though the home was one of SQLite; the original's password is another."""
+    sqlite_uri = f"sqlite:///{database}"
+    result = run_import("--db-uri", sqlite_uri, "--dry-run")
+    assert f"recorded in Dagster's SQLite in {tmp_path / 'home'}." in result.output
+    with PostgresServer("DUMMY_PASSWORD") as postgres:
+        environ = {"AUTOFLOW_DB_URI": postgres.uri, "AUTOFLOW_DB_PASSWORD": postgres.password}
+        result = run_import("--db-uri", sqlite_uri, **environ)
+        assert "recorded in the PostgreSQL database of AUTOFLOW_DB_URI." in result.output
+        assert "2 dates were recorded as done." in result.output
+        where = "FROM event_logs WHERE asset_key LIKE '%flows_2%'"
+        assert postgres.value(f"SELECT count(DISTINCT partition) {where}") == "2"
+
+        postgres.value("CREATE TABLE workflow_runs (id int, workflow_name text)")
+        for column in ("parameters_hash text", "state text", "timestamp timestamp"):
+            postgres.value(f"ALTER TABLE workflow_runs ADD {column}")
+        days = (day.isoformat() for day in (Day(2016, 1, 3), Day(2016, 1, 5)))
+        for number, text in enumerate(days):
+            row = f"{number}, 'flows', '{two_days(Day.fromisoformat(text))}', 'success', '{text}'"
+            postgres.value(f"INSERT INTO workflow_runs VALUES ({row})")
+        postgres.value("CREATE USER original PASSWORD 'OTHER_PASSWORD'")
+        postgres.value("GRANT SELECT ON workflow_runs TO original")
+        uri = postgres.uri.replace("autoflow:", "original:")
+        result = run_import(
+            "--db-uri", uri, "--db-password-file", "-", given="OTHER_PASSWORD\n", **environ
+        )
+        assert "1 dates to be recorded as done, 1 are known already." in result.output
+        assert postgres.value(f"SELECT count(DISTINCT partition) {where}") == "3"
+
+        # Without them it would record where no service looks.
+        with pytest.raises(SettingsError, match="keeps in PostgreSQL what it has done") as caught:
+            run_import("--db-uri", sqlite_uri)
+        assert caught.value.where == "AUTOFLOW_DB_URI"
+    assert done_in_sqlite(tmp_path / "home") == 0
+
+
+def done_in_sqlite(home: Path) -> int:
+    """Return how many assets the SQLite files of a home know."""
+    with sqlite3.connect(home / "history" / "runs" / "index.db") as connection:
+        [count] = connection.execute("SELECT count(*) FROM asset_keys").fetchone()
+    connection.close()
+    return int(count)
 
 
 def test_a_date_that_was_done_with_other_parameters_is_recorded(

@@ -4,41 +4,60 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from autoflow_dagster.cli.options import inputs_option, outputs_option, read_settings
+
+if TYPE_CHECKING:
+    from autoflow_dagster.settings import Settings
 
 
 @click.command("import-history")
 @click.option(
     "--db-uri",
     required=True,
-    help="Address of the original's database; {} stands for AUTOFLOW_DB_PASSWORD.",
+    help="Address of the original's database; {} stands for its password.",
+)
+@click.option(
+    "--db-password-file",
+    metavar="FILE",
+    type=click.File("r", encoding="utf-8"),
+    help="File with that password, - for standard input.  [default: AUTOFLOW_DB_PASSWORD]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be recorded, and record nothing.")
 @inputs_option
 @outputs_option
-def import_history(db_uri: str, dry_run: bool, inputs: Path | None, outputs: Path | None) -> None:
+def import_history(
+    db_uri: str,
+    db_password_file: IO[str] | None,
+    dry_run: bool,
+    inputs: Path | None,
+    outputs: Path | None,
+) -> None:
     """Record the successes of an original AutoFlow, so that its dates do not run again.
 
-    The table workflow_runs is only read. Dates that are recorded already stay as they are, so this
-    can be repeated.
+    They are recorded where the service keeps what it has done, so it needs the service's settings:
+    AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD, or DAGSTER_HOME. The table workflow_runs is only read.
+    Dates that are recorded already stay as they are, so this can be repeated.
 
     Example: autoflow import-history --db-uri 'postgresql://autoflow:{}@db:5432/autoflow' --dry-run
     """
     from autoflow_dagster.history_import import plan_import, read_past_runs, record, summary
-    from autoflow_dagster.instance_home import dagster_home, prepare_home
+    from autoflow_dagster.instance_home import dagster_home, prepare_home, storage_text
     from autoflow_dagster.parser import load_workflows
     from autoflow_dagster.service.storage import open_storage
     from autoflow_dagster.settings import DB_PASSWORD
 
     settings = read_settings(inputs, outputs)
     configs = load_workflows(settings.inputs_dir).configs
-    past_runs, others = read_past_runs(db_uri, settings.secret(DB_PASSWORD) or "")
+    password = db_password_file.read().strip() if db_password_file else settings.secret(DB_PASSWORD)
     home = dagster_home(settings)
-    if not (home / "dagster.yaml").exists():  # a migration begins with the import
-        prepare_home(home, settings)
+    _check_storage(settings, home)
+    past_runs, others = read_past_runs(db_uri, password or "")
+    prepare_home(home, settings)  # as the service does: an earlier one may have stored elsewhere
+    click.echo(f"The dates that are done are recorded in {storage_text(settings, home)}.")
     instance = open_storage(settings, home, lambda: False)
     assert instance is not None, "nobody stops it"
     with instance:
@@ -54,3 +73,17 @@ def import_history(db_uri: str, dry_run: bool, inputs: Path | None, outputs: Pat
             if done % 500 == 0:
                 click.echo(f"{done} of {len(plan.new)} dates recorded ...")
         click.echo(f"{done} dates were recorded as done.")
+
+
+def _check_storage(settings: Settings, home: Path) -> None:
+    """Refuse to import beside the database of the service."""
+    from autoflow_dagster.errors import SettingsError
+    from autoflow_dagster.instance_home import is_of_postgres
+
+    if settings.db_uri is None and is_of_postgres(home):
+        raise SettingsError(
+            "AUTOFLOW_DB_URI",
+            f"is not set, but the service of {home} keeps in PostgreSQL what it has done.",
+            "Set AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD as for the service, or another "
+            "DAGSTER_HOME.",
+        )

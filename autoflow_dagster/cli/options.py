@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -110,7 +111,7 @@ def _ask_flowapi(settings: Settings) -> AvailableDates:
 
 @contextlib.contextmanager
 def existing_instance(settings: Settings) -> Iterator[DagsterInstance | None]:
-    """Give the Dagster instance of DAGSTER_HOME, None when there is none yet.
+    """Give the Dagster instance of the settings, None when there is none yet.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def existing_instance(settings: Settings) -> Iterator[DagsterInstance | None]:
     from autoflow_dagster.instance_home import dagster_home
 
     home = dagster_home(settings)
-    if not has_instance(home):
+    if settings.db_uri is None and not has_instance(home):
         yield None
         return
     with open_instance(settings, home) as instance:
@@ -154,7 +155,9 @@ def has_instance(home: Path) -> bool:
 def open_instance(
     settings: Settings, home: Path, launches_runs: bool = False
 ) -> Iterator[DagsterInstance]:
-    """Open the Dagster instance of a directory.
+    """Open the Dagster instance of a directory; where it stores is what the settings say.
+
+    Its ``dagster.yaml`` may be of an earlier start with other settings.
 
     Parameters
     ----------
@@ -170,22 +173,25 @@ def open_instance(
     from dagster import DagsterInstance
     from dagster._core.instance.ref import InstanceRef
 
-    from autoflow_dagster.instance_home import export_database
+    from autoflow_dagster.instance_home import export_database, storage_of
 
     export_database(settings)
-    try:
-        ref = InstanceRef.from_dir(str(home))
-        if launches_runs and _needs_code_server(ref.run_launcher_data):
-            launcher = {
-                "module": "autoflow_dagster.warm.run_launcher",
-                "class": "AutoflowRunLauncher",
-            }
-            ref = InstanceRef.from_dir(str(home), overrides={"run_launcher": launcher})
-        instance = DagsterInstance.from_ref(ref)
-        instance.get_runs_count()  # connects
-    except Exception as error:  # of Dagster's configuration, SQLAlchemy or the database's driver
-        raise _no_instance(home, _reason(error)) from None
-    with instance:
+    overrides = storage_of(settings)
+    with contextlib.ExitStack() as stack:
+        if not home.is_dir():  # of a database that others use, read from here for the first time
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoflow-")))
+        try:
+            ref = InstanceRef.from_dir(str(home), overrides=overrides)
+            if launches_runs and _needs_code_server(ref.run_launcher_data):
+                overrides["run_launcher"] = {
+                    "module": "autoflow_dagster.warm.run_launcher",
+                    "class": "AutoflowRunLauncher",
+                }
+                ref = InstanceRef.from_dir(str(home), overrides=overrides)
+            instance = stack.enter_context(DagsterInstance.from_ref(ref))
+            instance.get_runs_count()  # connects
+        except Exception as error:  # of Dagster's configuration, SQLAlchemy or the driver
+            raise _no_instance(home, _reason(error)) from None
         yield instance
 
 
@@ -195,9 +201,13 @@ def _needs_code_server(launcher: Any) -> bool:
 
 def _reason(error: Exception) -> str:
     """Return why Dagster cannot open its storage; its own text goes on for pages."""
+    from autoflow_dagster.instance_home import POSTGRES_URL_VARIABLE
+
     text = str(error).strip()
     if unset := re.search(r'environment variable "(\w+)" which is not set', text):
-        return f"{unset[1]} is not set"
+        # The service's own variable is made from the operator's.
+        name = "AUTOFLOW_DB_URI" if unset[1] == POSTGRES_URL_VARIABLE else unset[1]
+        return f"{name} is not set"
     return text.split("\n", 1)[0][:200] or type(error).__name__
 
 
