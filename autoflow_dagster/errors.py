@@ -5,6 +5,7 @@ No message may hold a secret; messages are shown in the Dagster UI and kept in i
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
@@ -40,6 +41,22 @@ class AutoflowError(Exception):
 
 class SettingsError(AutoflowError):
     """Environment variables or secret files are missing or wrong."""
+
+
+def listening_error(host: str, port: int, error: OSError | UnicodeError) -> SettingsError:
+    """Return the error for an address that cannot be listened on; its port or its host is wrong."""
+    reason = error.strerror if isinstance(error, OSError) else "it is no name"
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return SettingsError(
+            f"Port {port} of {host}",
+            f"cannot be listened on ({reason}).",
+            "Stop what uses it, or choose another port; 0 takes any free one.",
+        )
+    return SettingsError(
+        f'--host "{host}"',
+        f"cannot be listened on ({reason}).",
+        "Give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them.",
+    )
 
 
 class WorkflowsFileError(AutoflowError):

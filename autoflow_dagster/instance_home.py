@@ -6,6 +6,7 @@ The settings decide where Dagster stores and how many runs it starts; the rest i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,21 +90,80 @@ def postgres_url(settings: Settings) -> str | None:
     Raises
     ------
     SettingsError
-        When the address is not one of PostgreSQL. Never shows the address: it may hold a password.
+        When the address is not one of PostgreSQL, or there is no password for it. Never shows the
+        address: it may hold a password.
     """
     if settings.db_uri is None:
         return None
-    if not settings.db_uri.startswith(("postgresql://", "postgresql+psycopg2://", "postgres://")):
-        scheme = settings.db_uri.split("://")[0] if "://" in settings.db_uri else "none"
+    check_database_address(settings)
+    scheme_free = settings.db_uri.split("://", 1)[1]
+    password = quote(database_password(settings), safe="")
+    # With the driver that dagster-postgres brings; SQLAlchemy 2.1 would take another by itself.
+    return f"postgresql+psycopg2://{scheme_free.replace('{}', password, 1)}"
+
+
+def check_database_address(settings: Settings) -> None:
+    """Raise when the database's address cannot be one of PostgreSQL; never show it.
+
+    Raises
+    ------
+    SettingsError
+        Of AUTOFLOW_DB_URI.
+    """
+    uri = settings.db_uri
+    if uri is None:
+        return
+    if not uri.startswith(("postgresql://", "postgresql+psycopg2://", "postgres://")):
+        scheme = uri.split("://")[0] if "://" in uri else "none"
         raise SettingsError(
             DB_URI,
             f'the database kind "{scheme[:20]}" is not supported.',
             "Give a postgresql:// address, or leave it unset for Dagster's SQLite.",
         )
-    scheme_free = settings.db_uri.split("://", 1)[1]
-    password = quote(settings.secret(DB_PASSWORD) or "", safe="")
-    # With the driver that dagster-postgres brings; SQLAlchemy 2.1 would take another by itself.
-    return f"postgresql+psycopg2://{scheme_free.replace('{}', password, 1)}"
+    without_password = uri.replace("{}", "", 1)
+    if re.search("[{}]", without_password):
+        raise SettingsError(
+            "AUTOFLOW_DB_URI",
+            "has other braces than one {}, the place of the password.",
+            "Write {} there, and %7B and %7D for braces that are meant.",
+        )
+    if not _is_address(without_password):
+        raise SettingsError(
+            "AUTOFLOW_DB_URI",
+            "is no address; its host, port or password is not written as it must be.",
+            "Write it as postgresql://user:{}@host:5432/database.",
+        )
+
+
+def _is_address(uri: str) -> bool:
+    """Return whether what Dagster connects with can read an address."""
+    import sqlalchemy  # takes a moment, and most commands have no use for it
+
+    try:
+        port = sqlalchemy.make_url(uri).port
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # the latter of the port
+        return False
+    return port is None or 0 < port < 65536
+
+
+def database_password(settings: Settings) -> str:
+    """Return the password that the database's address has a place for; empty if it has none.
+
+    Raises
+    ------
+    SettingsError
+        When it is not set.
+    """
+    if "{}" not in (settings.db_uri or ""):
+        return ""
+    password = settings.secret(DB_PASSWORD)
+    if not password:
+        raise SettingsError(
+            DB_PASSWORD,
+            "is not set, but AUTOFLOW_DB_URI has {} for it.",
+            f"Set the variable, or the Docker secret {DB_PASSWORD}.",
+        )
+    return password
 
 
 def service_environment(home: Path, settings: Settings) -> Mapping[str, str]:

@@ -79,6 +79,47 @@ class TestDatabaseAddress:
             "  Give a postgresql:// address, or leave it unset for Dagster's SQLite."
         )
 
+    @pytest.mark.parametrize(
+        ("uri", "problem"),
+        [
+            ("postgresql://user:{x}@db/x", "has other braces than one {}"),
+            ("postgresql://user:{}@db/{}", "has other braces than one {}"),
+            ("postgresql://user:{}@db:543a/x", "is no address"),
+            ("postgresql://user:{}@db:99999/x", "is no address"),
+            ("postgresql://user:{}@db:0/x", "is no address"),
+            ("postgresql://user:DUMMY_SECRET@[::1/x", "is no address"),
+        ],
+    )
+    def test_what_cannot_be_an_address_is_refused(self, uri: str, problem: str) -> None:
+        """Instead of being tried for minutes as if the database were down."""
+        environ = {"AUTOFLOW_DB_URI": uri, "AUTOFLOW_DB_PASSWORD": PASSWORD}
+        with pytest.raises(SettingsError, match=problem) as caught:
+            postgres_url(settings_from(environ))
+        assert caught.value.where == "AUTOFLOW_DB_URI"
+        assert "DUMMY_SECRET" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "postgresql://user:{}@/x?host=/run/postgresql",
+            "postgresql://user:pass#word@db/x",
+            "postgresql://user:{}@[::1]:5432/x",
+        ],
+    )
+    def test_what_the_driver_can_read_is_taken(self, uri: str) -> None:
+        """Also addresses that a browser would not take."""
+        environ = {"AUTOFLOW_DB_URI": uri, "AUTOFLOW_DB_PASSWORD": "x"}
+        assert postgres_url(settings_from(environ)) is not None
+
+    def test_a_place_for_the_password_needs_one(self) -> None:
+        """The database would only say that authentication failed."""
+        with pytest.raises(SettingsError) as caught:
+            postgres_url(settings_from({"AUTOFLOW_DB_URI": URI}))
+        assert str(caught.value) == (
+            "AUTOFLOW_DB_PASSWORD: is not set, but AUTOFLOW_DB_URI has {} for it.\n"
+            "  Set the variable, or the Docker secret AUTOFLOW_DB_PASSWORD."
+        )
+
 
 class TestHome:
     """The directory itself."""

@@ -155,7 +155,7 @@ def test_it_serves_all_of_the_address_without_a_prefix(tmp_path: Path) -> None:
 def test_a_taken_port_is_said_to_be_taken(server: SiteServer, tmp_path: Path) -> None:
     """With what to do about it."""
     with (
-        pytest.raises(SettingsError, match=f"Port {server.port} .* cannot listen"),
+        pytest.raises(SettingsError, match=f"Port {server.port} .* cannot be listened on"),
         SiteServer(tmp_path, port=server.port),
     ):
         pass

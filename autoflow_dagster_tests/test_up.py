@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -204,6 +205,34 @@ def test_all_configuration_problems_are_told_at_once(tmp_path: Path) -> None:
         assert re.search(rf"^{name}", text, re.MULTILINE), text
     assert "Traceback" not in text
     assert "DUMMY_PASSWORD" not in text
+
+
+def test_the_database_and_the_address_are_told_with_the_rest(tmp_path: Path) -> None:
+    """The port of an address of a database, a password that is missing, a host and a port."""
+    base = {"AUTOFLOW_OUTPUTS_DIR": str(tmp_path), "AUTOFLOW_DB_URI": "postgresql://u:{}@db:x/y"}
+    status, text = run_up(base, "--host", "nosuch.invalid")
+    assert status == 1
+    for name in ("AUTOFLOW_DB_URI", "AUTOFLOW_DB_PASSWORD", "FLOWAPI_URL", "FLOWAPI_TOKEN"):
+        assert len(re.findall(rf"^{name}: ", text, re.MULTILINE)) == 1, text
+    assert re.search(
+        r'^--host "nosuch.invalid": cannot be listened on \(.*\)\.\n  Give an', text, re.M
+    )
+    assert text.count("nosuch.invalid") == 1, "though two ports are to be listened on"
+    assert "Waiting" not in text
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        status, text = run_up(base, "--reports-port", port)
+        assert status == 1
+        assert f"Port {port} of 127.0.0.1: cannot be listened on (Address already in use)." in text
+
+
+@pytest.mark.parametrize("option", ["--port", "--reports-port"])
+def test_a_port_is_a_number_below_65536(option: str) -> None:
+    """Another one is the user's mistake, not a bug."""
+    status, text = run_up({}, option, "99999")
+    assert status == 1
+    assert f"Invalid value for '{option}': 99999 is not in the range 0<=x<=65535." in text
 
 
 def test_a_process_that_keeps_dying_ends_the_service() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from autoflow_dagster.bundled import bundled_path
+from autoflow_dagster.cli.options import PORT
 from autoflow_dagster.demo.__main__ import main as demo_flowapi
 from autoflow_dagster.errors import AutoflowError, SettingsError
 from autoflow_dagster.instance_home import prepare_home, service_environment
@@ -63,8 +64,16 @@ class _Place:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where notebooks and reports go.  [default: outputs in --dir]",
 )
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; 0: any.")
-@click.option("--flowapi-port", default=0, help="Port of the demo FlowAPI.  [default: any]")
+@click.option(
+    "--port",
+    type=PORT,
+    default=3000,
+    show_default=True,
+    help="Port of the Dagster UI; 0: any.",
+)
+@click.option(
+    "--flowapi-port", type=PORT, default=0, help="Port of the demo FlowAPI.  [default: any]"
+)
 @click.option("--days", default=14, show_default=True, help="Days of records at first.")
 @click.option(
     "--new-date-every",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from autoflow_dagster.workflows import WorkflowConfig, WorkflowDefinitions
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
+PORT = click.IntRange(0, 65535)
 
 
 def iso_date(text: str) -> date:

@@ -8,11 +8,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from autoflow_dagster.cli.options import PORT
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.instance_home import (
     dagster_home,
@@ -26,7 +28,7 @@ from autoflow_dagster.service.health import Health, with_health
 from autoflow_dagster.service.home_lock import alone_in
 from autoflow_dagster.service.inputs_copy import COPIES_VARIABLE, InputsCopies
 from autoflow_dagster.service.inputs_watch import InputsWatch
-from autoflow_dagster.service.processes import Service, stop_signals
+from autoflow_dagster.service.processes import Service, free_port, stop_signals
 from autoflow_dagster.service.start_checks import checked_settings
 from autoflow_dagster.settings import Settings, redact
 from autoflow_dagster.site import SiteServer
@@ -53,11 +55,18 @@ class _Options:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=3000, show_default=True, help="Port of the UI; 0: any free one.")
+@click.option(
+    "--port",
+    type=PORT,
+    default=3000,
+    show_default=True,
+    help="Port of the UI; 0: any free one.",
+)
 @click.option("--read-only", is_flag=True, help="Serve the UI without anything that changes.")
 @click.option("--path-prefix", default="", help="Path under which a reverse proxy serves the UI.")
 @click.option(
     "--reports-port",
+    type=PORT,
     default=3001,
     show_default=True,
     help="Port of the site of reports, /healthz and /readyz; 0: any free one.",
@@ -71,7 +80,8 @@ def up(**options: object) -> int:
     Example: FLOWAPI_URL=https://flowapi.example.org FLOWAPI_TOKEN=... autoflow up
     """
     chosen = _Options(**options)  # type: ignore[arg-type]
-    settings = checked_settings(os.environ)
+    ports = (chosen.port, chosen.reports_port)
+    settings = checked_settings(os.environ, *(partial(free_port, chosen.host, p) for p in ports))
     log_format = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=settings.log_level, format=log_format)
     for talkative in ("alembic", "httpx"):

@@ -21,7 +21,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=9090, show_default=True, help="Port; 0 takes any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=9090,
+    show_default=True,
+    help="Port; 0 takes any free one.",
+)
 @click.option("--days", default=DEFAULT_DAYS, show_default=True, help="Days of records at first.")
 @click.option(
     "--start",

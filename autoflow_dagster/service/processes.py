@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from autoflow_dagster.errors import AutoflowError, SettingsError
+from autoflow_dagster.errors import AutoflowError, listening_error
 from autoflow_dagster.instance_home import DEFINITIONS_MODULE, LOCATION_NAME
 from autoflow_dagster.service.child_processes import PROCESS_NAMES, Child, Starter
 from autoflow_dagster.settings import Settings
@@ -354,18 +354,14 @@ def free_port(host: str, wanted: int) -> int:
     Raises
     ------
     SettingsError
-        When it is taken.
+        When it is taken, or `host` is not one of this machine.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, wanted))
-        except OSError as error:
-            raise SettingsError(
-                f"Port {wanted} of {host}",
-                f"cannot be listened on ({error.strerror}).",
-                "Stop what uses it, or choose another port with --port.",
-            ) from error
+        except (OSError, UnicodeError) as error:
+            raise listening_error(host, wanted, error) from error
         return int(probe.getsockname()[1])
 
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from autoflow_dagster.errors import AutoflowError, SettingsError
-from autoflow_dagster.instance_home import dagster_home, postgres_url
+from autoflow_dagster.instance_home import (
+    check_database_address,
+    dagster_home,
+    database_password,
+)
 from autoflow_dagster.parser import load_workflows
 from autoflow_dagster.settings import FLOWAPI_TOKEN, Settings
 
 
-def checked_settings(environ: Mapping[str, str]) -> Settings:
+def checked_settings(environ: Mapping[str, str], *more: Callable[[], object]) -> Settings:
     """Return the settings with which the service can start.
+
+    Parameters
+    ----------
+    more : callables
+        Further checks; each raises what is wrong.
 
     Raises
     ------
@@ -22,22 +31,25 @@ def checked_settings(environ: Mapping[str, str]) -> Settings:
     """
     settings, problems = Settings.read(environ)
     known = "\n".join(problems)
-    problems += [problem for problem in _problems(settings) if problem not in known]
+    found = dict.fromkeys(_problems(settings, more))  # two checks may find the same
+    problems += [problem for problem in found if problem not in known]
     if problems:
         raise SettingsError("", "\n".join(problems))
     return settings
 
 
-def _problems(settings: Settings) -> Iterator[str]:
+def _problems(settings: Settings, more: Iterable[Callable[[], object]]) -> Iterator[str]:
     checks: list[Callable[[], object]] = [
         lambda: _require("FLOWAPI_URL", settings.secret("FLOWAPI_URL")),
         lambda: _require(FLOWAPI_TOKEN, settings.secret(FLOWAPI_TOKEN)),
         lambda: _require_readable(settings.ssl_certificate_file),
-        lambda: postgres_url(settings),
+        lambda: check_database_address(settings),
+        lambda: database_password(settings),
         lambda: _make_writable("AUTOFLOW_OUTPUTS_DIR", settings.notebooks_dir),
         lambda: _make_writable("AUTOFLOW_OUTPUTS_DIR", settings.reports_dir),
         lambda: _make_writable("DAGSTER_HOME", dagster_home(settings)),
         lambda: load_workflows(settings.inputs_dir),
+        *more,
     ]
     for check in checks:
         try:

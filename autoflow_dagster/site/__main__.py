@@ -13,7 +13,13 @@ from autoflow_dagster.site import SiteServer, needs_rebuild, rebuild, write_page
 @click.command()
 @click.argument("outputs", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=3001, show_default=True, help="Port; 0: any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=3001,
+    show_default=True,
+    help="Port; 0: any free one.",
+)
 @click.option("--prefix", default="", help="Path below which the site is served, as /reports.")
 @click.option("--rebuild", "anew", is_flag=True, help="Write all pages anew first.")
 @click.option("--no-server", is_flag=True, help="Write what has to be written, and end.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from autoflow_dagster.errors import SettingsError
+from autoflow_dagster.errors import listening_error
 from autoflow_dagster.site.app import build_app
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SiteServer:
     Raises
     ------
     SettingsError
-        When the port is taken.
+        When the port is taken, or `host` is not one of this machine.
     """
 
     def __init__(
@@ -94,12 +94,8 @@ class SiteServer:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             listening = socket.create_server((self.host, self.port), family=family, backlog=128)
-        except OSError as error:
-            raise SettingsError(
-                f"Port {self.port} of {self.host}",
-                f"the site of reports cannot listen there ({error.strerror}).",
-                "Stop what uses it, or choose another port; 0 takes any free one.",
-            ) from error
+        except (OSError, UnicodeError) as error:
+            raise listening_error(self.host, self.port, error) from error
         self.port = listening.getsockname()[1]
         return listening
 
