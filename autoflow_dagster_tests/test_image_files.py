@@ -96,6 +96,7 @@ def test_the_dockerfile_has_nothing_to_complain_about() -> None:
 
 
 STACK, PROXY, PORTS = "docker-stack.yml", "docker-stack.proxy.yml", "docker-stack.ports.yml"
+CERTIFICATE = "docker-stack.certificate.yml"
 
 
 def read_stack(name: str) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def schema() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
-@pytest.mark.parametrize("name", [STACK, PROXY, PORTS])
+@pytest.mark.parametrize("name", [STACK, PROXY, PORTS, CERTIFICATE])
 def test_stack_files_are_valid(name: str, schema: jsonschema.Draft202012Validator) -> None:
     """By the schema of the compose specification, which refuses unknown keys."""
     assert [error.message for error in schema.iter_errors(read_stack(name))] == []
@@ -142,7 +143,7 @@ def test_the_schema_notices_wrong_keys(
     assert not schema.is_valid(wrong)
 
 
-@pytest.mark.parametrize("second", [None, PROXY, PORTS])
+@pytest.mark.parametrize("second", [None, PROXY, PORTS, CERTIFICATE])
 def test_every_name_in_the_stack_files_is_declared(second: str | None) -> None:
     """Secrets, volumes, configs and files that a service uses."""
     stacks = [read_stack(name) for name in (STACK, second) if name]
@@ -157,6 +158,19 @@ def test_every_name_in_the_stack_files_is_declared(second: str | None) -> None:
             assert {volume.split(":")[0] for volume in volumes} <= declared["volumes"]
             for used in service.get("configs", ()):
                 assert (ROOT / stack["configs"][used["source"]]["file"]).is_file()
+
+
+def test_only_the_token_and_the_password_are_needed(stack: dict[str, Any]) -> None:
+    """A secret that is declared external has to be there; each can have another name in time."""
+    assert stack["secrets"].keys() == {FLOWAPI_TOKEN, DB_PASSWORD}
+    for name, secret in stack["secrets"].items():
+        assert secret == {"external": True, "name": f"${{{name}_SECRET:-{name}}}"}
+    assert "SSL_CERTIFICATE_FILE" not in stack["services"]["autoflow"]["environment"]
+    added = read_stack(CERTIFICATE)
+    [secret] = added["services"]["autoflow"]["secrets"]
+    assert added["services"]["autoflow"]["environment"] == {
+        "SSL_CERTIFICATE_FILE": f"/run/secrets/{secret}"
+    }
 
 
 def test_nothing_is_published_without_a_choice(stack: dict[str, Any]) -> None:
@@ -217,4 +231,4 @@ def test_the_container_is_confined_and_stops_in_time(stack: dict[str, Any]) -> N
     assert inputs.endswith(":ro")
     grace = float(service["environment"]["AUTOFLOW_STOP_GRACE"])
     assert int(service["stop_grace_period"].removesuffix("s")) >= grace + 30
-    assert service["deploy"]["replicas"] == 1
+    assert service["deploy"]["replicas"] == "${AUTOFLOW_REPLICAS:-1}"
