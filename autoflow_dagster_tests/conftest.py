@@ -23,6 +23,7 @@ SLOW_MODULES = (
     "test_up",
     "test_up_edits",
     "test_up_postgres",
+    "test_up_probes",
     "test_warm_faults",
     "test_warm_run_launcher",
 )

@@ -225,17 +225,33 @@ class Deployment:
         )
 
     def processes_of(self, child: str) -> list[int]:
-        """Return the pids of a process of the service: the webserver or the daemon."""
+        """Return the pids of a process of the service, by its name there."""
         forked = [pid for pid in self.processes() if _name(pid) == PROCESS_NAMES[child]]
         return forked or self.processes(MODULES[child])
 
+    def zombies(self) -> list[int]:
+        """Return the pids of processes that have ended and whose parent here has not noticed."""
+        parents = set(self.processes())
+        return sorted(
+            int(path.name)
+            for path in Path("/proc").iterdir()
+            if path.name.isdecimal()
+            and (state := _state_and_parent(path))
+            and state[0] == "Z"
+            and int(state[1]) in parents
+        )
+
     def _is_ours(self, process: Path) -> bool:
         try:
-            is_alive = (process / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
             environ = (process / "environ").read_bytes()
         except OSError:
             return False
-        return is_alive and f"{MARKER}={self._id}".encode() in environ.split(b"\0")
+        state = _state_and_parent(process)
+        return (
+            bool(state)
+            and state[0] not in "ZX"
+            and f"{MARKER}={self._id}".encode() in environ.split(b"\0")
+        )
 
     def records(self, *statuses: DagsterRunStatus) -> list[RunRecord]:
         """Return runs, oldest first."""
@@ -317,8 +333,20 @@ class Deployment:
         return (path for path in self.outputs.rglob("*") if path.is_file())
 
 
-MODULES = {"webserver": "-m dagster_webserver ", "daemon": "-m dagster._daemon "}
+MODULES = {
+    "code server": "-m dagster api grpc ",
+    "webserver": "-m dagster_webserver ",
+    "daemon": "-m dagster._daemon ",
+}
 """In the command lines of the service's processes that were not forked."""
+
+
+def _state_and_parent(process: Path) -> list[str]:
+    """Return the letter of a process's state and its parent's pid; empty when it is gone."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return []
 
 
 def _name(pid: int) -> str:

@@ -19,6 +19,7 @@ from autoflow_dagster.service.child_processes import Child
 from autoflow_dagster.service.processes import Service
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import TOKEN, WORKFLOWS, DatesServer, day
+from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
 from autoflow_dagster_tests.up_process import COMMAND, UpProcess
 
 DAILY = WORKFLOWS.replace('"* * * * * */2"', '"0 3 * * *"')
@@ -44,12 +45,33 @@ def restarts_of(up: UpProcess, name: str) -> int:
     return up.log().count(f"The {name} died")
 
 
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgres",
+            marks=[
+                pytest.mark.postgres,
+                pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
+            ],
+        ),
+    ]
+)
+def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer | None]:
+    """Dagster's storage: None for its SQLite, then a PostgreSQL."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with PostgresServer() as server:
+        yield server
+
+
 @pytest.mark.integration
 def test_sigterm_lets_a_notebook_finish_and_ends_everything(
-    tmp_path: Path, flowapi: DatesServer
+    tmp_path: Path, flowapi: DatesServer, postgres: PostgresServer | None
 ) -> None:
     """Start, check, run, a webserver that dies, SIGTERM in the middle of a notebook."""
-    with UpProcess(tmp_path, flowapi) as up:
+    with UpProcess(tmp_path, flowapi, postgres=postgres) as up:
         held = hold(up, 0)
         up.start()
         wait_for("the notebook to wait", lambda: up.executions("began")[day(0)] == 1, 120)
@@ -58,6 +80,7 @@ def test_sigterm_lets_a_notebook_finish_and_ends_everything(
         os.kill(webserver, signal.SIGKILL)
         wait_for("a new webserver", lambda: up.processes_of("webserver") not in ([], [webserver]))
         assert restarts_of(up, "webserver") == 1
+        wait_for("no process to be left as a zombie", lambda: not up.zombies())
 
         up.signal()
         wait_for("the stop", lambda: up.check("service").get("detail") == "stopping")
@@ -73,10 +96,10 @@ def test_sigterm_lets_a_notebook_finish_and_ends_everything(
 
 @pytest.mark.integration
 def test_what_does_not_finish_is_cancelled_and_tried_again_at_the_next_start(
-    tmp_path: Path, flowapi: DatesServer
+    tmp_path: Path, flowapi: DatesServer, postgres: PostgresServer | None
 ) -> None:
     """Also with a schedule that would not check before tomorrow."""
-    with UpProcess(tmp_path, flowapi, DAILY) as up:
+    with UpProcess(tmp_path, flowapi, DAILY, postgres=postgres) as up:
         held = [hold(up, 0), hold(up, 1)]
         up.launch("--once", AUTOFLOW_STOP_GRACE="1")
         wait_for("both notebooks", lambda: len(up.executions("began")) == 2, 150)
