@@ -29,8 +29,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 demo: setup  ## Run the whole product over a demo FlowAPI (ONCE=1: end when every date is done).
 	@$(BIN)/autoflow demo --dir $(DEMO_DIR) --outputs $(DEMO_OUTPUTS) $(if $(ONCE),--once) $(DEMO_ARGS)
 
-dev: setup  ## `dagster dev` on your own AUTOFLOW_INPUTS_DIR.
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml
+# Without a DAGSTER_HOME, Dagster would keep what is done until it ends: each start ran all dates again.
+dev: setup  ## `dagster dev` on your own AUTOFLOW_INPUTS_DIR; what is done is kept in .dev.
+	@export DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dev}" && mkdir -p "$$DAGSTER_HOME" && \
+		{ [ -e "$$DAGSTER_HOME/dagster.yaml" ] || cp dagster.yaml "$$DAGSTER_HOME"; } && \
+		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -w workspace.yaml
 
 test: setup check  ## All checks and all tests but the slow ones.
 	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
@@ -81,4 +84,4 @@ image-check: setup  ## Execute the Dockerfile in bare Debian roots, run the exam
 	@$(BIN)/python scripts/image_check.py
 
 clean:  ## Remove what the other targets made, outputs included.
-	rm -rf $(VENV) $(DEMO_DIR) $(DEMO_OUTPUTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO_DIR) $(DEMO_OUTPUTS) .dev .pytest_cache .mypy_cache .ruff_cache .hypothesis
