@@ -33,7 +33,8 @@ def prepare_home(home: Path, settings: Settings) -> None:
     """
     config: dict[str, Any] = yaml.safe_load(bundled_path("dagster.yaml").read_text())
     config["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_concurrent_runs
-    # Never less than INFO: what it leaves out does not reach the UI either.
+    # Of what runs say. Never less than INFO: what it leaves out does not reach the UI either, and
+    # it is kept with the run, not in the service's log.
     level = "DEBUG" if settings.log_level == "DEBUG" else "INFO"
     config["python_logs"] = {"python_log_level": level}
     # Where Dagster keeps them by itself; it passes no directory on to a class of ours.

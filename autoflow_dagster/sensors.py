@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,10 +66,21 @@ def build_sensor(
     def available_dates_sensor(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult:
+        _limit_console(context.log, settings.log_level)
         with memory.lock:  # two daemons by mistake ask at the same time
             return _Tick(context, definitions, settings, memory).evaluate()
 
     return available_dates_sensor
+
+
+def _limit_console(log: logging.Logger, level: str) -> None:
+    """Have the service's log keep to a level, which Dagster does not; the tick keeps all lines."""
+    # Not public, but by what else is the part for the tick to be told from the part for the log?
+    from dagster._core.definitions.instigation_logger import CapturedLogHandler
+
+    for handler in log.handlers:
+        if not isinstance(handler, CapturedLogHandler):
+            handler.setLevel(level)
 
 
 def _description(definitions: WorkflowDefinitions) -> str:

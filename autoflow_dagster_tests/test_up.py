@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus
+from dagster._core.definitions.instigation_logger import get_instigation_log_records
 
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.service.child_processes import Child
@@ -114,6 +115,34 @@ def test_what_does_not_finish_is_cancelled_and_tried_again_at_the_next_start(
         wait_for("both dates", lambda: up.has_succeeded([day(0), day(1)]), 120)
         assert up.executions("ended") == {day(0): 1, day(1): 1}
         assert up.stop() == 0
+
+
+@pytest.mark.integration
+def test_the_log_has_what_its_level_says(tmp_path: Path, flowapi: DatesServer) -> None:
+    """From every process of the service; the tick in the UI has all lines nevertheless."""
+    levels = {}
+    for level in ("INFO", "ERROR"):
+        (tmp_path / level).mkdir()
+        with UpProcess(tmp_path / level, flowapi, DAILY, AUTOFLOW_LOG_LEVEL=level) as up:
+            up.launch("--once")
+            assert up.wait(200) == 0, up.log()
+            levels[level] = set(re.findall(r"\b(DEBUG|INFO|WARNING|ERROR)\b", up.log()))
+            told = tick_lines(up)
+            assert any("2 available dates: 2 requested" in line for line in told), told
+            from_us = re.findall(r"^[-\d]+ [:\d]+ [+-]\d{4} - autoflow - INFO - ", up.log(), re.M)
+            assert bool(from_us) == (level == "INFO")
+    assert "INFO" in levels["INFO"]
+    assert levels["ERROR"] == set()
+
+
+def tick_lines(up: UpProcess) -> list[str]:
+    """Return what the sensor's ticks have logged, as the UI shows it."""
+    return [
+        str(record["msg"])
+        for tick in up.ticks()
+        if tick.log_key
+        for record in get_instigation_log_records(up.instance, tick.log_key)
+    ]
 
 
 @pytest.mark.integration

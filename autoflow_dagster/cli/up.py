@@ -82,8 +82,8 @@ def up(**options: object) -> int:
     chosen = _Options(**options)  # type: ignore[arg-type]
     ports = (chosen.port, chosen.reports_port)
     settings = checked_settings(os.environ, *(partial(free_port, chosen.host, p) for p in ports))
-    log_format = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=settings.log_level, format=log_format)
+    log_format = "%(asctime)s - autoflow - %(levelname)s - %(message)s"  # as Dagster's lines
+    logging.basicConfig(level=settings.log_level, format=log_format, datefmt="%Y-%m-%d %H:%M:%S %z")
     for talkative in ("alembic", "httpx"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     home = dagster_home(settings)
