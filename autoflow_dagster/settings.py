@@ -7,6 +7,7 @@ that a rotated secret is picked up without a restart.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +29,9 @@ OF_THE_DATABASE = (DB_URI, DB_PASSWORD, POSTGRES_URL_VARIABLE)
 """Variables that no notebook ever sees."""
 
 MIN_SECRET_LENGTH = 4
+
+CGROUP = Path("/sys/fs/cgroup")
+"""The limits of this container, as it sees them itself."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PdfEngine = Literal["typst", "asciidoctor", "auto"]
@@ -79,19 +83,41 @@ def default_concurrency(cores: int, memory_bytes: int) -> int:
     return max(1, min(cores + 1, fit, 8))
 
 
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+def available_cores(cgroup: Path = CGROUP) -> int:
+    """Return how many processors this machine or container has; a part of one counts as one.
+
+    Parameters
+    ----------
+    cgroup : Path
+        Where the kernel tells what a container may use, in version 2 or 1 of its files.
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    )
+    first_version = cgroup / "cpu"
+    words = _words(cgroup / "cpu.max") or [
+        *_words(first_version / "cpu.cfs_quota_us"),
+        *_words(first_version / "cpu.cfs_period_us"),
+    ]
+    if len(words) != 2 or not all(word.isdecimal() for word in words):  # no limit: "max", or -1
+        return cores
+    quota, period = map(int, words)
+    return max(1, min(cores, math.ceil(quota / period)))
 
 
-def _memory_bytes() -> int:
-    """Return how much memory there is for this machine or container."""
+def available_memory(cgroup: Path = CGROUP) -> int:
+    """Return how many bytes of memory this machine or container has; see `available_cores`."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    words = _words(cgroup / "memory.max") or _words(cgroup / "memory" / "memory.limit_in_bytes")
+    return min([memory, *(int(word) for word in words if word.isdecimal())])
+
+
+def _words(path: Path) -> list[str]:
+    """Return the words of a file of the kernel's; none when it is not there."""
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        return path.read_text().split()
     except OSError:
-        return memory
-    return min(memory, int(limit)) if limit.isdecimal() else memory
+        return []
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
@@ -221,10 +247,10 @@ class Settings:
     )
     max_concurrent_runs: int = _setting(
         "AUTOFLOW_MAX_CONCURRENT_RUNS",
-        default_concurrency(available_cores(), _memory_bytes()),
+        default_concurrency(available_cores(), available_memory()),
         _positive_int,
         "Most runs at the same time.",
-        shown="a run more than cores, up to 8, as far as memory lasts",
+        shown="a run more than the container has cores, up to 8, as far as its memory lasts",
     )
     flowapi_connect_timeout_seconds: float = _setting(
         "AUTOFLOW_FLOWAPI_CONNECT_TIMEOUT",

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoflow_dagster.errors import SettingsError
-from autoflow_dagster.settings import Settings, redact, settings_table
+from autoflow_dagster.settings import (
+    Settings,
+    available_cores,
+    available_memory,
+    redact,
+    settings_table,
+)
 
 NO_SECRETS = "/nonexistent/secrets"
 
@@ -76,6 +82,59 @@ class TestDefaults:
         assert settings.failed_notebooks_dir == tmp_path / "notebooks" / "failed"
         assert settings.reports_dir == tmp_path / "reports"
         assert list(tmp_path.iterdir()) == [], "reading settings writes nothing"
+
+
+class TestContainer:
+    """How much of the machine the container may use, by the kernel's files."""
+
+    @pytest.mark.parametrize(
+        ("files", "expected"),
+        [
+            ({}, 1000),
+            ({"cpu.max": "max 100000\n"}, 1000),
+            ({"cpu.max": "300000 100000\n"}, 3),
+            ({"cpu.max": "150000 100000\n"}, 2),
+            ({"cpu.max": "10000 100000\n"}, 1),
+            ({"cpu.max": "200000000 100000\n"}, 1000),
+            ({"cpu.max": "nonsense\n"}, 1000),
+            ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1000),
+            ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "25000\n"}, 2),
+        ],
+    )
+    def test_processors(
+        self,
+        files: dict[str, str],
+        expected: int,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """In both versions; never more than the machine has, of which a thousand are assumed."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(1000)))
+        assert available_cores(kernel_files(tmp_path, files)) == expected
+
+    @pytest.mark.parametrize(
+        ("files", "expected"),
+        [
+            ({}, None),
+            ({"memory.max": "max\n"}, None),
+            ({"memory.max": "1073741824\n"}, 2**30),
+            ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+            ({"memory/memory.limit_in_bytes": "1073741824\n"}, 2**30),
+        ],
+    )
+    def test_memory(self, files: dict[str, str], expected: int | None, tmp_path: Path) -> None:
+        """In both versions; without a limit, all that the machine has."""
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        assert available_memory(kernel_files(tmp_path, files)) == (expected or whole)
+
+
+def kernel_files(directory: Path, files: dict[str, str]) -> Path:
+    """Write files like the kernel's; return their directory."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return directory
 
 
 class TestValues:
