@@ -17,7 +17,7 @@ from autoflow_dagster.cli.status import status
 from autoflow_dagster.errors import AutoflowError
 from autoflow_dagster.service import health as health_module
 from autoflow_dagster.service.address_file import remove_service_file, write_service_file
-from autoflow_dagster.service.health import CheckResult, Health, with_health
+from autoflow_dagster.service.health import CheckResult, Health, Note, with_health
 from autoflow_dagster.site import SiteServer
 
 GOOD = CheckResult(True, "well")
@@ -58,6 +58,38 @@ def test_ready_means_that_everything_needed_is_well(health: Health, site: SiteSe
 
     health.use({"storage": lambda: CheckResult(False, "gone")})
     assert ask(site, "readyz")[0] == 503
+
+
+def test_a_note_never_makes_it_unready(health: Health, site: SiteServer) -> None:
+    """Not by what it found, not by failing, not by hanging."""
+    release = threading.Event()
+
+    def fail() -> CheckResult:
+        raise OSError("no such table")
+
+    def hang() -> CheckResult:
+        release.wait(30)
+        return GOOD
+
+    health.use(
+        {
+            "storage": lambda: GOOD,
+            "found": Note(lambda: CheckResult(False, "wrong")),
+            "failed": Note(fail),
+            "hung": Note(hang),
+        }
+    )
+    code, report = ask(site, "readyz")
+    release.set()
+    assert code == 200
+    assert {
+        name: check["detail"] for name, check in report["checks"].items() if not check["ok"]
+    } == {
+        "found": "wrong",
+        "failed": "OSError: no such table",
+        "hung": "no answer within 0.5 seconds",
+    }
+    assert [name for name, check in report["checks"].items() if check["needed"]] == ["storage"]
 
 
 def test_a_check_that_fails_says_why_without_secrets(health: Health, site: SiteServer) -> None:

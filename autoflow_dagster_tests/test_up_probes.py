@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
@@ -92,6 +97,48 @@ def kill_code_server(up: UpProcess) -> None:
     [old] = up.processes_of("code server")
     os.kill(old, signal.SIGKILL)
     wait_for("another code server", lambda: up.processes_of("code server") not in ([], [old]))
+
+
+def test_work_that_fails_is_noted_and_it_stays_ready(tmp_path: Path, flowapi: DatesServer) -> None:
+    """A FlowAPI that does not answer, dates that fail, a token that expires: for people to see."""
+    soon = int((datetime.now(UTC) + timedelta(days=2)).timestamp())
+    token = jwt.encode({"exp": soon}, "DUMMY_KEY_OF_AT_LEAST_32_CHARACTERS", algorithm="HS256")
+    with UpProcess(tmp_path, flowapi, FLOWAPI_TOKEN=token) as up:
+        (up.place / f"bad {day(1)}").touch()
+        up.start()
+        wait_for("a failed date", lambda: not up.check("failed dates").get("ok", True), 120)
+        assert re.fullmatch(
+            rf"1 in the last \d+ runs: count {day(1)}", up.check("failed dates")["detail"]
+        )
+        assert up.check("last check")["ok"]
+        expiry = up.check("token")
+        assert (expiry["ok"], expiry["needed"]) == (False, False)
+        assert (
+            expiry["detail"] == f"expires at {datetime.fromtimestamp(soon, UTC):%Y-%m-%d %H:%M} UTC"
+        )
+
+        flowapi.is_down = True
+        wait_for("a check in vain", lambda: not up.check("last check").get("ok", True))
+        assert "HTTP 503" in up.check("last check")["detail"]
+        assert up.ask("readyz")[0] == 200
+        printed = subprocess.run(
+            [sys.executable, "-m", "autoflow_dagster", "status"],
+            env={**up.settings.environ, "DAGSTER_HOME": str(up.home)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert printed.startswith("ready\n")
+        assert re.search(
+            r"^  note  last check     at .* UTC; tried in vain at .* UTC$", printed, re.M
+        )
+        assert re.search(r"^  note  failed dates   1 in the last", printed, re.M)
+        assert token not in printed
+
+        flowapi.is_down = False
+        (up.place / f"bad {day(1)}").unlink()
+        wait_for("nothing to note", lambda: up.check("failed dates").get("ok"), 120)
+        assert up.check("last check")["ok"]
 
 
 def test_read_only_refuses_changes(tmp_path: Path, flowapi: DatesServer) -> None:

@@ -188,7 +188,9 @@ class _Up:
     def _check_health(self) -> None:
         from autoflow_dagster.service import checks
 
-        self.health.use(checks.running(self.service, self._instance, lambda: self.watch.problem))
+        self.health.use(
+            checks.running(self.service, self._instance, self.settings, lambda: self.watch.problem)
+        )
 
     def _run_on(self) -> int:
         while self._tend():

@@ -11,7 +11,9 @@ from dagster import DagsterInstance
 
 from autoflow_dagster.service.code_location import check_code_location
 from autoflow_dagster.service.health import Check, CheckResult
+from autoflow_dagster.service.notes import notes
 from autoflow_dagster.service.processes import Service, answers
+from autoflow_dagster.settings import Settings
 
 HEARTBEAT_SECONDS = 120.0
 """A daemon says every 30 seconds that it is alive; this is how late it may be on a busy machine."""
@@ -28,12 +30,17 @@ def stopping() -> Mapping[str, Check]:
 
 
 def running(
-    service: Service, instance: DagsterInstance, inputs_problem: Callable[[], str]
+    service: Service,
+    instance: DagsterInstance,
+    settings: Settings,
+    inputs_problem: Callable[[], str],
 ) -> Mapping[str, Check]:
     """Return the checks of a running service.
 
     Parameters
     ----------
+    settings : Settings
+        For what is noted of its work.
     inputs_problem : callable
         Says why the last edit of the inputs is not in effect; empty when it is.
     """
@@ -44,6 +51,7 @@ def running(
         "daemon": partial(_daemon, instance),
         "processes": partial(_processes, service),
         "inputs": partial(_inputs, inputs_problem),
+        **notes(instance, settings),
     }
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autoflow_dagster.errors import AutoflowError
@@ -47,6 +47,17 @@ class CheckResult:
 
 Check = Callable[[], CheckResult]
 """Makes one check; an exception means that it is not well."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A check that is only worth knowing: however it ends, the service is as ready as before."""
+
+    look: Check
+
+    def __call__(self) -> CheckResult:
+        """Look."""
+        return self.look()
 
 
 @dataclass
@@ -102,7 +113,13 @@ class Health:
             if asked is None or asked[1].done() or asked[0] is not check:
                 self._asked[name] = (check, self._pool.submit(check))
         deadline = time.monotonic() + self.check_seconds
-        return {name: self._result(self._asked[name][1], deadline) for name in self.checks}
+        results = {name: self._result(self._asked[name][1], deadline) for name in self.checks}
+        return {
+            name: replace(result, is_needed=False)
+            if isinstance(self.checks[name], Note)
+            else result
+            for name, result in results.items()
+        }
 
     def _result(self, asked: Future[CheckResult], deadline: float) -> CheckResult:
         try:

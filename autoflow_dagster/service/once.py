@@ -13,6 +13,7 @@ from autoflow_dagster.errors import AutoflowError, FlowapiTransientError
 from autoflow_dagster.flowapi.request import fetch_with
 from autoflow_dagster.ledger import UNFINISHED
 from autoflow_dagster.progress import Progress
+from autoflow_dagster.service.notes import innermost_text
 from autoflow_dagster.service.run_ends import ask_for_check, check_cursor, sensor_state
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.workflows import WorkflowDefinitions
@@ -101,8 +102,5 @@ def _raise_if_in_vain(instance: DagsterInstance, started: datetime) -> None:
         limit=FAILED_CHECKS,
     )
     if len(ticks) == FAILED_CHECKS and all(t.status is TickStatus.FAILURE for t in ticks):
-        error = ticks[0].error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        text = str(error.message).strip() if error else "its log says why"
+        text = innermost_text(ticks[0].error) or "its log says why"
         raise AutoflowError("No check could be made", text)
