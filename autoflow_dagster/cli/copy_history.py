@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from autoflow_dagster.cli.options import find_config, inputs_option, outputs_option, read_settings
+from autoflow_dagster.cli.options import (
+    check_storage,
+    find_config,
+    inputs_option,
+    ledger_of_service,
+    outputs_option,
+    read_settings,
+)
 
 
 @click.command("copy-history")
@@ -27,17 +34,12 @@ def copy_history(
     """
     from autoflow_dagster.history_copy import copy_history as copy_planned
     from autoflow_dagster.history_copy import plan_copy
-    from autoflow_dagster.instance_home import dagster_home, prepare_home
     from autoflow_dagster.parser import load_workflows
-    from autoflow_dagster.service.storage import open_storage
 
     settings = read_settings(inputs, outputs)
     chosen = find_config(load_workflows(settings.inputs_dir), config)
-    home = dagster_home(settings)
-    prepare_home(home, settings)
-    instance = open_storage(settings, home, lambda: False)
-    assert instance is not None, "nobody stops it"
-    with instance:
+    check_storage(settings)
+    with ledger_of_service(settings) as instance:
         plan = plan_copy(instance, old_job, chosen)
         click.echo(
             f"{chosen.name}: {len(plan.hashes)} dates of {old_job} to be recorded as done; "

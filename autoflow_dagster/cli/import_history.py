@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import click
 
-from autoflow_dagster.cli.options import inputs_option, outputs_option, read_settings
-
-if TYPE_CHECKING:
-    from autoflow_dagster.settings import Settings
+from autoflow_dagster.cli.options import (
+    check_storage,
+    inputs_option,
+    ledger_of_service,
+    outputs_option,
+    read_settings,
+)
 
 
 @click.command("import-history")
@@ -45,22 +48,15 @@ def import_history(
     Example: autoflow import-history --db-uri 'postgresql://autoflow:{}@db:5432/autoflow' --dry-run
     """
     from autoflow_dagster.history_import import plan_import, read_past_runs, record, summary
-    from autoflow_dagster.instance_home import dagster_home, prepare_home, storage_text
     from autoflow_dagster.parser import load_workflows
-    from autoflow_dagster.service.storage import open_storage
     from autoflow_dagster.settings import DB_PASSWORD
 
     settings = read_settings(inputs, outputs)
     configs = load_workflows(settings.inputs_dir).configs
     password = db_password_file.read().strip() if db_password_file else settings.secret(DB_PASSWORD)
-    home = dagster_home(settings)
-    _check_storage(settings, home)
+    check_storage(settings)
     past_runs, others = read_past_runs(db_uri, password or "")
-    prepare_home(home, settings)  # as the service does: an earlier one may have stored elsewhere
-    click.echo(f"The dates that are done are recorded in {storage_text(settings, home)}.")
-    instance = open_storage(settings, home, lambda: False)
-    assert instance is not None, "nobody stops it"
-    with instance:
+    with ledger_of_service(settings) as instance:
         plan = plan_import(instance, configs, past_runs, datetime.now(UTC).date())
         plan.not_successful = others
         for line in summary(plan, [config.name for config in configs]):
@@ -73,17 +69,3 @@ def import_history(
             if done % 500 == 0:
                 click.echo(f"{done} of {len(plan.new)} dates recorded ...")
         click.echo(f"{done} dates were recorded as done.")
-
-
-def _check_storage(settings: Settings, home: Path) -> None:
-    """Refuse to import beside the database of the service."""
-    from autoflow_dagster.errors import SettingsError
-    from autoflow_dagster.instance_home import is_of_postgres
-
-    if settings.db_uri is None and is_of_postgres(home):
-        raise SettingsError(
-            "AUTOFLOW_DB_URI",
-            f"is not set, but the service of {home} keeps in PostgreSQL what it has done.",
-            "Set AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD as for the service, or another "
-            "DAGSTER_HOME.",
-        )

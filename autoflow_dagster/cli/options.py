@@ -202,7 +202,7 @@ def _needs_code_server(launcher: Any) -> bool:
 
 def _reason(error: Exception) -> str:
     """Return why Dagster cannot open its storage; its own text goes on for pages."""
-    from autoflow_dagster.instance_home import POSTGRES_URL_VARIABLE
+    from autoflow_dagster.settings import POSTGRES_URL_VARIABLE
 
     text = str(error).strip()
     if unset := re.search(r'environment variable "(\w+)" which is not set', text):
@@ -219,6 +219,44 @@ def _no_instance(home: Path, reason: str) -> SettingsError:
         "Set DAGSTER_HOME to the right directory, and AUTOFLOW_DB_URI and the database's password "
         "as for the service.",
     )
+
+
+def check_storage(settings: Settings) -> None:
+    """Refuse to write beside the database of the service.
+
+    Raises
+    ------
+    SettingsError
+        When the service of this DAGSTER_HOME has one, and the settings do not.
+    """
+    from autoflow_dagster.instance_home import dagster_home, is_of_postgres
+
+    home = dagster_home(settings)
+    if settings.db_uri is None and is_of_postgres(home):
+        raise SettingsError(
+            "AUTOFLOW_DB_URI",
+            f"is not set, but the service of {home} keeps in PostgreSQL what it has done.",
+            "Set AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD as for the service, or another "
+            "DAGSTER_HOME.",
+        )
+
+
+@contextlib.contextmanager
+def ledger_of_service(settings: Settings) -> Iterator[DagsterInstance]:
+    """Open what the service of these settings keeps, to write to it; say where that is.
+
+    It is made when it is not there: a migration begins with the import.
+    """
+    from autoflow_dagster.instance_home import dagster_home, prepare_home, storage_text
+    from autoflow_dagster.service.storage import open_storage
+
+    home = dagster_home(settings)
+    prepare_home(home, settings)  # as the service does: an earlier one may have stored elsewhere
+    click.echo(f"The dates that are done are recorded in {storage_text(settings, home)}.")
+    instance = open_storage(settings, home, lambda: False)
+    assert instance is not None, "nobody stops it"
+    with instance:
+        yield instance
 
 
 def find_config(definitions: WorkflowDefinitions, name: str) -> WorkflowConfig:
