@@ -95,6 +95,35 @@ def spellings(password: str) -> set[str]:
     return {password, *quoted, *escaped, *(text.replace("%", "%%") for text in quoted)}
 
 
+def test_stopping_ends_runs_without_a_database(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Kernels included. An outage ends no grace period; one that lasts is told by the status."""
+    flowapi = DatesServer({"calls": [day(0)]})
+    with flowapi, UpProcess(tmp_path, flowapi, postgres=postgres) as up:
+        slow = up.place / f"slow {day(0)}"
+        slow.touch()
+        up.start(AUTOFLOW_STOP_GRACE="3")
+        wait_for("the notebook", lambda: up.executions("began")[day(0)] == 1, 120)
+        postgres.stop()
+        up.signal()
+        assert up.wait() == 1, up.log()
+        assert up.processes() == []
+        assert "could not be cancelled" in up.log()
+
+        postgres.start()
+        up.start(AUTOFLOW_STOP_GRACE="600")
+        wait_for("the next attempt", lambda: up.executions("began")[day(0)] == 2, 180)
+        postgres.stop()
+        up.signal()
+        wait_for("the stop", lambda: up.check("service").get("detail") == "stopping")
+        wait_for("no daemon", lambda: not up.processes_of("daemon"))
+        postgres.start()
+        slow.unlink()
+        assert up.wait(120) == 0, up.log()
+        assert up.processes() == []
+        assert up.has_succeeded([day(0)])
+        assert up.runs(DagsterRunStatus.FAILURE) == {day(0): 1}
+
+
 def _connect_again(up: UpProcess) -> None:
     """Have the test itself use the password that the service uses now."""
     up.instance.dispose()

@@ -32,6 +32,7 @@ from autoflow_dagster.service.processes import Service, free_port, stop_signals
 from autoflow_dagster.service.start_checks import checked_settings
 from autoflow_dagster.settings import Settings, redact
 from autoflow_dagster.site import SiteServer
+from autoflow_dagster.warm.leftovers import end_runs
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -176,14 +177,18 @@ class _Up:
         self.service.start()
         write_service_file(self.home, self.service.url, site.url)
         try:
-            if not self.service.wait_until_ready(START_TIMEOUT_SECONDS, self._is_stopped):
-                return 0
-            logger.info("The Dagster UI is at %s, the reports at %s.", self.service.url, site.url)
-            with self.watch:
-                self._check_health()
-                return self._run_once() if self.options.once else self._run_on()
+            status = self._serve_until_stopped(site)
         finally:
-            self._stop()
+            has_asked_runs = self._stop()
+        return status if has_asked_runs else 1
+
+    def _serve_until_stopped(self, site: SiteServer) -> int:
+        if not self.service.wait_until_ready(START_TIMEOUT_SECONDS, self._is_stopped):
+            return 0
+        logger.info("The Dagster UI is at %s, the reports at %s.", self.service.url, site.url)
+        with self.watch:
+            self._check_health()
+            return self._run_once() if self.options.once else self._run_on()
 
     def _check_health(self) -> None:
         from autoflow_dagster.service import checks
@@ -235,17 +240,28 @@ class _Up:
             logger.error("%s", self._redacted(failure))
         return 1 if failures else 0
 
-    def _stop(self) -> None:
-        """Let running runs finish for the grace period; cancel the rest."""
+    def _stop(self) -> bool:
+        """Let running runs finish for the grace period, and end the rest.
+
+        Returns
+        -------
+        bool
+            False when runs could not be cancelled, so that the next start does not know of them.
+        """
         from autoflow_dagster.service import checks
-        from autoflow_dagster.service.run_ends import finish_runs
+        from autoflow_dagster.service.run_ends import CANCEL_SECONDS, finish_runs
 
         logger.info("Stopping: no new runs are requested.")
         self.health.use(checks.stopping())
         deadline = time.monotonic() + self.settings.stop_grace_seconds
         self.service.stop_requesting(self._is_urgent)
+        grace_seconds = max(0.0, deadline - time.monotonic())
         try:
-            finish_runs(self._instance, max(0.0, deadline - time.monotonic()), self._is_urgent)
+            finish_runs(self._instance, self.home, grace_seconds, self._is_urgent)
         except Exception as error:  # of the storage: the rest has to be stopped all the same
             reason = self._redacted(f"{type(error).__name__}: {error}".splitlines()[0])
-            logger.error("Running runs could not be asked to end (%s).", reason)
+            logger.error("Running runs could not be cancelled (%s); they are ended.", reason)
+            return False
+        finally:
+            end_runs(self.home, CANCEL_SECONDS, self._is_urgent)
+        return True

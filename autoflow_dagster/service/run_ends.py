@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from dagster._core.scheduler.instigation import InstigatorState, SensorInstigato
 from autoflow_dagster.check_schedule import CheckCursor
 from autoflow_dagster.ledger import running_runs
 from autoflow_dagster.sensors import SENSOR_NAME
+from autoflow_dagster.warm.leftovers import runs_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,29 +30,40 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def finish_runs(
-    instance: DagsterInstance, grace_seconds: float, is_urgent: Callable[[], bool]
+    instance: DagsterInstance, home: Path, grace_seconds: float, is_urgent: Callable[[], bool]
 ) -> None:
     """Wait for running runs; cancel those that are left, and have their dates tried again.
 
-    Call it when nothing launches runs any more.
+    Call it when nothing launches runs any more. A storage that fails ends no grace period; when it
+    still fails after that, its exception is raised and runs go on.
 
     Parameters
     ----------
+    home : Path
+        The instance's DAGSTER_HOME.
     grace_seconds : float
         For runs to end by themselves.
     is_urgent : callable
         Asked again and again; true ends the waiting.
     """
     deadline = time.monotonic() + grace_seconds
-    if runs := running_runs(instance):
-        logger.info("%d runs are running; they have %g s to finish.", len(runs), grace_seconds)
-    while runs and time.monotonic() < deadline and not is_urgent():
+    if number := _number_of_running(instance, home):
+        logger.info("%d runs are running; they have %g s to finish.", number, grace_seconds)
+    while number and time.monotonic() < deadline and not is_urgent():
         time.sleep(0.25)
-        runs = running_runs(instance)
-    if runs:
+        number = _number_of_running(instance, home)
+    if number and (runs := running_runs(instance)):
         logger.warning("Cancelling %d runs; the next start tries their dates again.", len(runs))
         _cancel(instance, runs, is_urgent)
         ask_for_check(instance)
+
+
+def _number_of_running(instance: DagsterInstance, home: Path) -> int:
+    """Return how many runs are running; when the storage does not say, how many processes do."""
+    try:
+        return len(running_runs(instance))
+    except Exception:  # of the driver, SQLAlchemy or Dagster
+        return len(runs_of(home))
 
 
 def _cancel(
