@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,9 +68,9 @@ def test_a_copy_has_every_file_and_stays_as_it_is(copies: InputsCopies) -> None:
 
 def test_large_data_is_linked_to(copies: InputsCopies) -> None:
     """A copy of gigabytes for each edit would fill the disk."""
-    with (copies.inputs_dir / "data.csv").open("wb") as file:
+    with (copies.inputs_dir / "data.bin").open("wb") as file:
         file.truncate(LARGEST_BYTES + 1)
-    assert (copies.take() / "data.csv").resolve() == copies.inputs_dir / "data.csv"
+    assert (copies.take() / "data.bin").resolve() == copies.inputs_dir / "data.bin"
 
 
 def test_nothing_is_kept_of_wrong_inputs(copies: InputsCopies) -> None:
@@ -108,6 +111,47 @@ def test_old_copies_are_removed(copies: InputsCopies) -> None:
     kept = [path for path in copies.directory.iterdir() if not path.is_symlink()]
     assert len(kept) == KEPT_COPIES
     assert copies.current in kept
+
+
+def test_a_copy_that_somebody_works_from_stays(copies: InputsCopies) -> None:
+    """However many edits there are; it goes with the first edit after the process has ended."""
+    code = (
+        "import os, sys\n"
+        "from autoflow_dagster.service.inputs_copy import over_copy\n"
+        "from autoflow_dagster.settings import Settings\n"
+        "print(over_copy(Settings.from_environ(os.environ)).inputs_dir, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+
+    def edit_often() -> None:
+        for number in range(KEPT_COPIES + 1):
+            edit(copies, f"# {number}")
+            copies.use(copies.take())
+
+    copies.use(copies.take())
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, COPIES_VARIABLE: str(copies.directory)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        used = Path(process.stdout.readline().strip())
+        assert used == copies.current
+        edit_often()
+        assert (used / "first.ipynb").exists()
+        process.kill()
+    edit_often()
+    assert not used.exists()
+
+
+def test_what_notebooks_write_beside_them_is_no_edit(copies: InputsCopies) -> None:
+    """Each run may write its results there; nothing is copied or loaded for that."""
+    before = copies.signature(), copies.take()
+    (copies.inputs_dir / "result.csv").write_text("1,2")
+    assert (copies.signature(), copies.take()) == before
+    assert not (before[1] / "result.csv").exists()
 
 
 def test_a_good_edit_is_loaded_and_a_bad_one_is_not(copies: InputsCopies) -> None:

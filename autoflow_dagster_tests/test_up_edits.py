@@ -11,6 +11,7 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from autoflow_dagster.instance_home import LOCATION_NAME
 from autoflow_dagster.sensors import SENSOR_NAME
+from autoflow_dagster.service.inputs_copy import KEPT_COPIES
 from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.deployments import DatesServer, day
 from autoflow_dagster_tests.up_process import UpProcess
@@ -76,10 +77,11 @@ def test_secrets_and_inputs_are_followed(tmp_path: Path) -> None:
         token_file.write_text("NEW.TOKEN.OF_A_TEST\n")
         wait_for("a check with the new token", lambda: asked_with(flowapi, "NEW.TOKEN"))
 
-        # A run goes on with the definitions that it started with.
+        # A run goes on with the definitions that it started with, through edits of any number.
         wait_for("the first notebook", lambda: up.executions("began")[day(0)] == 1, 120)
-        write_second(up, "new")
-        wait_for("the edit to be in effect", lambda: "definitions are in effect" in up.log())
+        for number in range(KEPT_COPIES + 1):
+            write_second(up, f"newer {number}" if number < KEPT_COPIES else "new")
+            wait_for("the edit", lambda number=number: _edits_in_effect(up) == number + 1)
         slow.unlink()
         wait_for("the run", lambda: up.has_succeeded([day(0)]), 120)
         assert up.executions("old of second") == {day(0): 1}
@@ -103,6 +105,10 @@ def test_secrets_and_inputs_are_followed(tmp_path: Path) -> None:
         assert up.stop() == 0
         assert up.processes() == []
         assert "TOKEN.OF_A_TEST" not in up.log()
+
+
+def _edits_in_effect(up: UpProcess) -> int:
+    return up.log().count("the new definitions are in effect")
 
 
 def _check_prefix(up: UpProcess) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.outputs import written_whole
@@ -27,12 +29,25 @@ COPIES_VARIABLE = "AUTOFLOW_INPUTS_COPIES"
 CURRENT = "current"
 PROBLEM = "problem.txt"
 KEPT_COPIES = 5
-"""Older ones are removed; a run that has been going on through so many edits may miss its files."""
+"""Older ones are removed, unless a process works from them."""
+
+IN_USE = ".in-use"
+"""File in a copy that is locked by every process that works from it."""
+
+_held: dict[Path, IO[str]] = {}
+"""Locked for as long as this process lives, however it ends."""
 
 LARGEST_BYTES = 16 * 2**20
 """Of a file that is copied; larger ones are linked to, since they are data and not definitions."""
 
 ALWAYS_COPIED = (".ipynb", ".yml", ".yaml", ".j2", ".tpl", ".py")
+
+DATA_SUFFIXES = frozenset((
+    ".arrow", ".csv", ".db", ".duckdb", ".feather", ".geojson", ".gpkg", ".gz", ".h5", ".hdf5",
+    ".json", ".log", ".nc", ".npy", ".npz", ".parquet", ".pickle", ".pkl", ".shp", ".sqlite",
+    ".tif", ".tiff", ".tsv", ".xlsx", ".zip",
+))  # fmt: skip
+"""Of files that are not looked at: no definitions, but what notebooks read and write beside them."""
 
 Signature = frozenset[tuple[str, int, int, int]]
 """Path, size, time of the last change and inode of each file: differs when the inputs do."""
@@ -41,14 +56,15 @@ Signature = frozenset[tuple[str, int, int, int]]
 def over_copy(settings: Settings) -> Settings:
     """Return settings whose definitions come from the present copy of the inputs, if there is one.
 
-    Notebooks are executed in the inputs directory itself all the same.
+    The copy stays for as long as this process lives. Notebooks are executed in the inputs directory
+    itself all the same.
     """
     directory = settings.environ.get(COPIES_VARIABLE)
     if not directory:
         return settings
     return dataclasses.replace(
         settings,
-        inputs_dir=(Path(directory) / CURRENT).resolve(),
+        inputs_dir=_hold((Path(directory) / CURRENT).resolve()),
         working_dir=settings.inputs_dir,
     )
 
@@ -141,7 +157,7 @@ class InputsCopies:
         link.replace(self.directory / CURRENT)
         for old in self._copies()[:-KEPT_COPIES]:
             if old != copy:
-                shutil.rmtree(old, ignore_errors=True)
+                _remove_unless_held(old)
 
     def _copies(self) -> list[Path]:
         """Return the copies, the one that was taken last at the end."""
@@ -149,15 +165,31 @@ class InputsCopies:
         return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
+def _hold(copy: Path) -> Path:
+    if copy not in _held:
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there
+            _held[copy] = (copy / IN_USE).open("a+")
+            fcntl.flock(_held[copy], fcntl.LOCK_SH)
+    return copy
+
+
+def _remove_unless_held(copy: Path) -> None:
+    with contextlib.suppress(OSError), (copy / IN_USE).open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(copy, ignore_errors=True)
+
+
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """Yield every file that is not hidden; a link to a file counts as one."""
+    """Yield every file that is neither hidden nor data; a link to a file counts as one."""
     for root, folders, names in os.walk(directory):
         folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
-        yield from (Path(root, name) for name in names if not name.startswith("."))
+        for path in (Path(root, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() not in DATA_SUFFIXES:
+                yield path
 
 
 def _signed(directory: Path) -> Iterator[tuple[str, int, int, int]]:
