@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,13 +11,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from dagster import DagsterInstance
 
 from autoflow_dagster.errors import SettingsError
-from autoflow_dagster.instance_home import prepare_home
+from autoflow_dagster.instance_home import postgres_url, prepare_home
 from autoflow_dagster.ledger import read_histories
 from autoflow_dagster.service.home_lock import alone_in
-from autoflow_dagster.service.storage import StorageError, open_storage
+from autoflow_dagster.service.storage import UPGRADE_LOCK, StorageError, open_storage
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.workflows import Notebook, Workflow, WorkflowConfig
 from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
@@ -81,6 +83,58 @@ def test_an_older_database_is_upgraded_once(tmp_path: Path, postgres: PostgresSe
     finally:
         for instance in instances:
             instance.dispose()
+
+
+@contextlib.contextmanager
+def transaction(settings: Settings) -> Iterator[sqlalchemy.Connection]:
+    """Be another client of the database, whose transaction ends with the block."""
+    url = postgres_url(settings)
+    assert url is not None
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+@needs_postgres
+@pytest.mark.timeout(120)
+def test_the_wait_for_another_service_can_be_stopped(
+    tmp_path: Path, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long its upgrade takes; the log says once what is waited for."""
+    settings = settings_for(postgres, tmp_path)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 4
+
+    with transaction(settings) as other:
+        other.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({UPGRADE_LOCK})"))
+        assert open_storage(settings, tmp_path, stop) is None
+    assert caplog.text.count("Waiting for another service") == 1
+
+
+@needs_postgres
+@pytest.mark.timeout(120)
+def test_a_long_upgrade_is_a_sign_of_life(tmp_path: Path, postgres: PostgresServer) -> None:
+    """`stop`, which tells /healthz that the service is alive, is asked all the time."""
+    postgres.load(OLD_DUMP)
+    postgres.value("ALTER DATABASE autoflow SET lock_timeout = '20s'")
+    settings = settings_for(postgres, tmp_path)
+    with transaction(settings) as other:
+        other.execute(sqlalchemy.text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
+        asked: list[int] = []
+
+        def stop() -> bool:
+            asked.append(1)
+            if len(asked) == 4:
+                other.rollback()
+            return len(asked) >= 4
+
+        instance = open_storage(settings, tmp_path, stop)
+    assert instance is not None
+    with instance:
+        assert OLD_SCHEMA not in versions(instance)
 
 
 @needs_postgres

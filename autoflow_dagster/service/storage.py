@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from dagster import DagsterInstance
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 120.0
 """For a database that starts together with this service."""
+
+POLL_SECONDS = 0.5
 
 UPGRADE_LOCK = 4_175_709_601
 """Key of the advisory lock under which one of several services upgrades a database."""
@@ -35,6 +38,13 @@ def open_storage(
 ) -> DagsterInstance | None:
     """Return the Dagster instance, its tables made and up to date; None when `stop` said so first.
 
+    Parameters
+    ----------
+    stop : callable
+        Asked again and again, also while tables are upgraded, which it does not interrupt.
+    connect_seconds : float
+        For a database to answer.
+
     Raises
     ------
     StorageError
@@ -43,7 +53,7 @@ def open_storage(
     deadline, told = time.monotonic() + connect_seconds, ""
     while not stop():
         try:
-            return _open(settings, home)
+            return _open(settings, home, stop)
         except AutoflowError:
             raise
         except Exception as error:  # of the driver, SQLAlchemy or Dagster
@@ -67,13 +77,15 @@ def _reason(error: Exception, settings: Settings) -> str:
     return redact(first, settings.secret_values())
 
 
-def _open(settings: Settings, home: Path) -> DagsterInstance:
+def _open(settings: Settings, home: Path, stop: Callable[[], bool]) -> DagsterInstance | None:
     export_database(settings)
     url = postgres_url(settings)
-    with _postgres_lock(url) if url else contextlib.nullcontext():
+    with _postgres_lock(url, stop) if url else contextlib.nullcontext(True) as is_locked:
+        if not is_locked:
+            return None
         instance = DagsterInstance.from_config(str(home))
         try:
-            _upgrade(instance)
+            _upgrade(instance, stop)
         except BaseException:
             instance.dispose()
             raise
@@ -81,8 +93,14 @@ def _open(settings: Settings, home: Path) -> DagsterInstance:
 
 
 @contextlib.contextmanager
-def _postgres_lock(url: str) -> Iterator[None]:
-    """Hold the advisory lock; it ends with its connection, whatever becomes of this process."""
+def _postgres_lock(url: str, stop: Callable[[], bool]) -> Iterator[bool]:
+    """Hold the advisory lock; it ends with its connection, whatever becomes of this process.
+
+    Yields
+    ------
+    bool
+        False when `stop` said so before it was free.
+    """
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(
@@ -93,12 +111,16 @@ def _postgres_lock(url: str) -> Iterator[None]:
         # Asked for again and again, not waited for: a waiting statement is one that Dagster's
         # upgrade would wait for, since it makes indexes concurrently.
         wanted = sqlalchemy.text("SELECT pg_try_advisory_lock(:key)")
-        while not connection.execute(wanted, key).scalar():
-            time.sleep(0.5)
-        yield
+        has_told = False
+        while not (is_locked := connection.execute(wanted, key).scalar()) and not stop():
+            if not has_told:
+                logger.warning("Waiting for another service, which prepares the database's tables.")
+                has_told = True
+            time.sleep(POLL_SECONDS)
+        yield bool(is_locked)
 
 
-def _upgrade(instance: DagsterInstance) -> None:
+def _upgrade(instance: DagsterInstance, stop: Callable[[], bool]) -> None:
     """Do what ``dagster instance migrate`` does, when it is needed."""
     storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
     versions = {storage.alembic_version() for storage in storages if storage is not None}
@@ -106,5 +128,9 @@ def _upgrade(instance: DagsterInstance) -> None:
         return
     started = time.monotonic()
     logger.info("Upgrading Dagster's tables from %s.", sorted(str(found) for found in versions))
-    instance.upgrade(lambda text: logger.debug("%s", text))
+    with ThreadPoolExecutor(1, "upgrade") as pool:  # it takes minutes when there are many runs
+        upgraded = pool.submit(instance.upgrade, lambda text: logger.debug("%s", text))
+        while not wait([upgraded], POLL_SECONDS).done:
+            stop()  # for the sake of /healthz; half an upgrade would help nobody
+        upgraded.result()
     logger.info("Dagster's tables were upgraded in %.1f s.", time.monotonic() - started)
