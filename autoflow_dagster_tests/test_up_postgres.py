@@ -95,6 +95,35 @@ def spellings(password: str) -> set[str]:
     return {password, *quoted, *escaped, *(text.replace("%", "%%") for text in quoted)}
 
 
+def test_a_password_that_the_database_does_not_have_yet_changes_nothing(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """Nor one that was mistyped: the service goes on, tries again, and tells it once."""
+    secret = tmp_path / "secrets" / "AUTOFLOW_DB_PASSWORD"
+    secret.parent.mkdir()
+    secret.write_text(PASSWORD)
+    settings = {"AUTOFLOW_SECRETS_DIR": str(secret.parent), "AUTOFLOW_DB_PASSWORD": ""}
+    flowapi = DatesServer({"calls": [day(0)]})
+    with flowapi, UpProcess(tmp_path, flowapi, postgres=postgres, **settings) as up:
+        up.start()
+        daemon = up.processes_of("daemon")
+        secret.write_text(NEW_PASSWORD)
+        failures = 'failed for user "autoflow"'
+        wait_for("two attempts", lambda: postgres.log().count(failures) >= 2)
+        assert up.log().count("not in use yet") == 1
+        assert up.processes_of("daemon") == daemon
+        assert up.ask("readyz")[0] == 200
+
+        postgres.value(f"ALTER USER autoflow PASSWORD '{NEW_PASSWORD}'")
+        postgres.password = NEW_PASSWORD
+        wait_for("another daemon", lambda: up.processes_of("daemon") not in ([], daemon))
+        _connect_again(up)
+        wait_for("the date", lambda: up.has_succeeded([day(0)]), 180)
+        wait_for("the service to be ready", lambda: up.ask("readyz")[0] == 200)
+        assert up.stop() == 0, up.log()
+        assert NEW_PASSWORD not in up.log()
+
+
 def test_stopping_ends_runs_without_a_database(tmp_path: Path, postgres: PostgresServer) -> None:
     """Kernels included. An outage ends no grace period; one that lasts is told by the status."""
     flowapi = DatesServer({"calls": [day(0)]})

@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_SECONDS = 180
 LOOP_SECONDS = 0.5
+PASSWORD_SECONDS = 5.0
+"""Until a new password that the database refuses is tried again."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class _Up:
         self.copies = InputsCopies(settings.inputs_dir, home / "inputs")
         self.watch = InputsWatch(self.copies, self._reload)
         self.instance: DagsterInstance | None = None
+        self.password_problem = ""
+        self.password_tried_at = float("-inf")
         prefix = options.path_prefix.strip("/")
         self.service = Service(
             environment=self._environment(),
@@ -214,18 +218,28 @@ class _Up:
         return True
 
     def _follow_password(self) -> None:
-        """Start the processes again when the database's password has been rotated."""
+        """Start the processes again when the database's password has been rotated.
+
+        Not before the database has the new one: until then they go on with the old one.
+        """
         from autoflow_dagster.service.storage import open_storage
 
+        if time.monotonic() - self.password_tried_at < PASSWORD_SECONDS:
+            return
         try:
             environment = self._environment()
-        except AutoflowError as error:  # a secret that is just being written
-            logger.warning("%s", error)
+            if environment == self.service.environment:
+                self.password_problem = ""
+                return
+            instance = open_storage(self.settings, self.home, self._is_stopped, connect_seconds=0)
+        except AutoflowError as error:  # also for a secret that is just being written
+            if str(error) != self.password_problem:
+                logger.warning("A new database password is not in use yet: %s", error)
+            self.password_problem = str(error)
+            self.password_tried_at = time.monotonic()
             return
-        if environment == self.service.environment:
-            return
-        self.service.restart(environment)
-        if (instance := open_storage(self.settings, self.home, self._is_stopped)) is not None:
+        if instance is not None:
+            self.service.restart(environment)
             self._instance.dispose()
             self.instance = instance
             self._check_health()
