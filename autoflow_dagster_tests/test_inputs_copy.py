@@ -11,6 +11,7 @@ import pytest
 from dagster import DagsterInstance
 
 from autoflow_dagster.errors import AutoflowError, WorkflowsFileError
+from autoflow_dagster.service.code_location import CodeLocationError, NoAnswerError
 from autoflow_dagster.service.inputs_copy import (
     COPIES_VARIABLE,
     KEPT_COPIES,
@@ -21,7 +22,7 @@ from autoflow_dagster.service.inputs_copy import (
 )
 from autoflow_dagster.service.inputs_watch import InputsWatch
 from autoflow_dagster.settings import Settings
-from autoflow_dagster_tests.conftest import write_notebook
+from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.deployments import DatesServer, day
 from autoflow_dagster_tests.ticks import Ticks
 
@@ -226,6 +227,69 @@ def test_definitions_that_cannot_be_loaded_are_taken_back(copies: InputsCopies) 
     watch.look(copies.signature())
     assert "could not load" in watch.problem
     assert loaded[-1] == copies.current == good
+
+
+def test_whatever_goes_wrong_the_good_copy_comes_back(
+    copies: InputsCopies, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reason is told, not that the old definitions could not be loaded again either."""
+    copies.use(copies.take())
+    good = copies.current
+
+    def reload() -> None:
+        raise OSError("too many files" if copies.current != good else "still too many files")
+
+    edit(copies, "# edited")
+    watch = InputsWatch(copies, reload)
+    for _ in range(2):
+        watch.look(copies.signature())
+        assert watch.problem == "OSError: too many files"
+        assert copies.current == good
+    assert "not loaded again: still too many files" in caplog.text
+
+
+def test_a_good_edit_is_tried_again(copies: InputsCopies) -> None:
+    """When a code server was killed, or a disk full, nobody has to touch the inputs again."""
+    copies.use(copies.take())
+    good = copies.current
+    loaded: list[Path | None] = []
+
+    def reload() -> None:
+        if len(loaded) < 3:
+            loaded.append(None)
+            raise NoAnswerError("The code server", "does not answer.")
+        loaded.append(copies.current)
+
+    aside = copies.directory.with_name("aside")
+    copies.directory.rename(aside)
+    copies.directory.touch()  # no place for copies
+    with InputsWatch(copies, reload, look_every_seconds=0.02, retry_seconds=0.05) as watch:
+        edit(copies, "# edited")
+        wait_for("the first problem", lambda: watch.problem)
+        copies.directory.unlink()
+        aside.rename(copies.directory)
+        wait_for("the edit", lambda: loaded and loaded[-1])
+        wait_for("no problem", lambda: not watch.problem)
+    assert loaded[-1] == copies.current != good
+
+
+def test_definitions_that_are_wrong_are_not_tried_again(copies: InputsCopies) -> None:
+    """Only another edit can mend them; each attempt takes seconds of a processor."""
+    copies.use(copies.take())
+    good = copies.current
+    attempts: list[Path | None] = []
+
+    def reload() -> None:
+        if copies.current != good:
+            attempts.append(copies.current)
+            raise CodeLocationError("The code server", "could not load the definitions.")
+
+    with InputsWatch(copies, reload, look_every_seconds=0.02, retry_seconds=0) as watch:
+        edit(copies, "# edited")
+        wait_for("the problem", lambda: watch.problem)
+        edit(copies, "# edited again")
+        wait_for("the next attempt", lambda: len(set(attempts)) == 2)
+    assert len(attempts) == 2
 
 
 def test_edits_are_noticed_by_themselves(copies: InputsCopies) -> None:
