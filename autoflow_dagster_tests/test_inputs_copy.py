@@ -82,6 +82,59 @@ def test_nothing_is_kept_of_wrong_inputs(copies: InputsCopies) -> None:
     assert list(copies.directory.iterdir()) == []
 
 
+def message_of(copies: InputsCopies) -> str:
+    """Return why no copy can be taken; none of it is kept."""
+    with pytest.raises(AutoflowError) as caught:
+        copies.take()
+    if copies.directory.is_dir():
+        assert not [path for path in copies.directory.iterdir() if path.name.startswith(".")]
+    return str(caught.value)
+
+
+def test_a_link_that_leads_nowhere_is_left_out(copies: InputsCopies) -> None:
+    """It is no problem at a start either."""
+    (copies.inputs_dir / "nowhere.svg").symlink_to("missing.svg")
+    assert not (copies.take() / "nowhere.svg").is_symlink()
+
+
+def test_a_file_that_cannot_be_read_is_named(copies: InputsCopies) -> None:
+    """From the inputs directory on, and not as a fault of the copy."""
+    folder = copies.inputs_dir / "templates"
+    folder.mkdir()
+    (folder / "logo.svg").symlink_to("/proc/self/mem")  # a file that not even root reads from
+    assert message_of(copies) == (
+        f'{copies.inputs_dir}: "templates/logo.svg" cannot be read (Input/output error).\n'
+        f"  Let user {os.getuid()} read it, or move it elsewhere."
+    )
+
+
+def test_a_place_that_cannot_be_written_to_is_named(copies: InputsCopies) -> None:
+    """And what to look for."""
+    copies.directory.touch()
+    assert message_of(copies) == (
+        f"{copies.directory}: the inputs cannot be copied there (File exists).\n"
+        f"  Is there room, and may user {os.getuid()} write there?"
+    )
+
+
+def test_inputs_that_are_gone_are_named(copies: InputsCopies) -> None:
+    """The directory itself, not the copy, as when a mount is lost; also with nothing but other files."""
+    (copies.inputs_dir / "workflows.yml").rename(copies.inputs_dir / "workflows.yaml")
+    assert message_of(copies) == (
+        f"{copies.inputs_dir}: There is no workflows.yml in it.\n"
+        "  Rename workflows.yaml to workflows.yml."
+    )
+    for path in copies.inputs_dir.iterdir():
+        path.unlink()
+    hint = "\n  Mount it again, or put its files back."
+    assert message_of(copies) == f"{copies.inputs_dir}: the inputs directory is empty.{hint}"
+    copies.inputs_dir.rmdir()
+    assert message_of(copies) == (
+        f"{copies.inputs_dir}: the inputs directory is gone, or may not be read "
+        f"(No such file or directory).{hint}"
+    )
+
+
 def test_the_same_content_is_the_same_copy(copies: InputsCopies) -> None:
     """Touching a file is no edit."""
     first = copies.take()
@@ -265,7 +318,7 @@ def test_a_good_edit_is_tried_again(copies: InputsCopies) -> None:
     copies.directory.touch()  # no place for copies
     with InputsWatch(copies, reload, look_every_seconds=0.02, retry_seconds=0.05) as watch:
         edit(copies, "# edited")
-        wait_for("the first problem", lambda: watch.problem)
+        wait_for("the first problem", lambda: "cannot be copied" in watch.problem)
         copies.directory.unlink()
         aside.rename(copies.directory)
         wait_for("the edit", lambda: loaded and loaded[-1])

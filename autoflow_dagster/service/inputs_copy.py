@@ -21,6 +21,7 @@ from typing import IO
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.outputs import written_whole
 from autoflow_dagster.parser import load_workflows
+from autoflow_dagster.parser.problems import FILE_NAME
 from autoflow_dagster.settings import Settings
 
 COPIES_VARIABLE = "AUTOFLOW_INPUTS_COPIES"
@@ -117,25 +118,31 @@ class InputsCopies:
         WorkflowsFileError
             When they are wrong. Nothing is kept then.
         SettingsError
-            When they cannot be copied.
+            When they cannot be read or copied.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=self.directory, prefix=".partial-"))
         try:
-            digest = _copy_tree(self.inputs_dir, temporary)
-            load_workflows(temporary)
-            copy = self.directory / digest
-            if not copy.exists():
-                temporary.rename(copy)
-            os.utime(copy)  # by which the oldest are told
-        except (OSError, shutil.Error) as error:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(
+                dir=self.directory, prefix=".partial-", ignore_cleanup_errors=True
+            ) as name:
+                return self._take_into(Path(name))
+        except OSError as error:
             raise SettingsError(
-                f"{self.inputs_dir}",
-                f"the inputs cannot be copied to {self.directory} ({_reason(error)}).",
-                "Is there room, and may this user read and write there?",
+                f"{self.directory}",
+                f"the inputs cannot be copied there ({_reason(error)}).",
+                f"Is there room, and may user {os.getuid()} write there?",
             ) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _take_into(self, temporary: Path) -> Path:
+        digest = _copy_tree(self.inputs_dir, temporary)
+        if not (temporary / FILE_NAME).exists():
+            _check_is_there(self.inputs_dir)
+            load_workflows(self.inputs_dir)  # tells what is there instead
+        load_workflows(temporary)
+        copy = self.directory / digest
+        if not copy.exists():
+            temporary.rename(copy)
+        os.utime(copy)  # by which the oldest are told
         return copy
 
     def tell(self, problem: str) -> None:
@@ -179,8 +186,8 @@ def _remove_unless_held(copy: Path) -> None:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _files(directory: Path) -> Iterator[Path]:
@@ -199,18 +206,39 @@ def _signed(directory: Path) -> Iterator[tuple[str, int, int, int]]:
             yield str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
+def _check_is_there(inputs_dir: Path) -> None:
+    """Raise SettingsError when there are no inputs at all, since their mount was lost."""
+    try:
+        if any(inputs_dir.iterdir()):
+            return
+        problem = "the inputs directory is empty."
+    except OSError as error:
+        problem = f"the inputs directory is gone, or may not be read ({_reason(error)})."
+    raise SettingsError(f"{inputs_dir}", problem, "Mount it again, or put its files back.")
+
+
 def _copy_tree(source: Path, destination: Path) -> str:
     """Copy files, link to large ones, and return a digest of it all."""
     digest = hashlib.sha256()
     for path in sorted(_files(source)):
         name = path.relative_to(source)
+        try:
+            if not path.is_file():  # a link that leads nowhere, or gone since it was listed
+                continue
+            stat = path.stat()
+            is_large = stat.st_size > LARGEST_BYTES and path.suffix not in ALWAYS_COPIED
+            content = str(stat.st_mtime_ns).encode() if is_large else path.read_bytes()
+        except OSError as error:
+            raise SettingsError(
+                f"{source}",
+                f'"{name}" cannot be read ({_reason(error)}).',
+                f"Let user {os.getuid()} read it, or move it elsewhere.",
+            ) from error
         copy = destination / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_size > LARGEST_BYTES and path.suffix not in ALWAYS_COPIED:
+        if is_large:
             copy.symlink_to(path.resolve())
-            content = str(path.stat().st_mtime_ns).encode()
         else:
-            content = path.read_bytes()
             copy.write_bytes(content)
             copy.chmod(0o444)
         digest.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
