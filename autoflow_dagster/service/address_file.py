@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,13 +17,10 @@ class ServiceFile:
 
     Attributes
     ----------
-    pid : int
-        Of ``autoflow up``.
     ui_url, reports_url : str
         Addresses for clients on the same machine; ``/readyz`` is below the second.
     """
 
-    pid: int
     ui_url: str
     reports_url: str
 
@@ -32,7 +28,7 @@ class ServiceFile:
 def write_service_file(home: Path, ui_url: str, reports_url: str) -> None:
     """Tell where the service of this process is."""
     with written_whole(home / SERVICE_FILE) as temporary:
-        temporary.write_text(json.dumps(asdict(ServiceFile(os.getpid(), ui_url, reports_url))))
+        temporary.write_text(json.dumps(asdict(ServiceFile(ui_url, reports_url))))
 
 
 def read_service_file(home: Path) -> ServiceFile | None:
