@@ -94,9 +94,7 @@ class InputsWatch:
                 logger.info("The inputs are valid again, as they were before.")
             self.copies.tell("")
             self.problem = ""
-        except (
-            Exception
-        ) as error:  # any: or edits would never again take effect, and nobody be told
+        except Exception as error:  # any: or no edit would take effect again, and nobody be told
             if not self._end.is_set():  # the next start takes them in
                 self._complain(error)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 CANCEL_SECONDS = 10.0
 """For cancelled runs to end their kernels and say goodbye; then they are killed."""
 
+ANSWER_SECONDS = 5.0
+"""For the storage to answer when there is no more time; it may take minutes to fail."""
+
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -34,8 +39,7 @@ def finish_runs(
 ) -> None:
     """Wait for running runs; cancel those that are left, and have their dates tried again.
 
-    Call it when nothing launches runs any more. A storage that fails ends no grace period; when it
-    still fails after that, its exception is raised and runs go on.
+    Call it when nothing launches runs any more. A storage that fails ends no grace period.
 
     Parameters
     ----------
@@ -45,7 +49,36 @@ def finish_runs(
         For runs to end by themselves.
     is_urgent : callable
         Asked again and again; true ends the waiting.
+
+    Raises
+    ------
+    Exception
+        Of the storage, when it still fails after the grace period. Runs go on then.
     """
+    done: Future[None] = Future()
+
+    def finish() -> None:
+        try:
+            _finish_runs(instance, home, grace_seconds, is_urgent)
+            done.set_result(None)
+        except BaseException as error:
+            done.set_exception(error)
+
+    # A thread that may be left behind: nothing ends a question to a database that is gone.
+    threading.Thread(target=finish, name="finish runs", daemon=True).start()
+    deadline = time.monotonic() + grace_seconds + CANCEL_SECONDS + ANSWER_SECONDS
+    while not done.done() and time.monotonic() < deadline:
+        if is_urgent():
+            deadline = min(deadline, time.monotonic() + ANSWER_SECONDS)
+        time.sleep(0.1)
+    if not done.done():
+        raise TimeoutError("the storage does not answer")
+    done.result()
+
+
+def _finish_runs(
+    instance: DagsterInstance, home: Path, grace_seconds: float, is_urgent: Callable[[], bool]
+) -> None:
     deadline = time.monotonic() + grace_seconds
     if number := _number_of_running(instance, home):
         logger.info("%d runs are running; they have %g s to finish.", number, grace_seconds)
