@@ -6,6 +6,7 @@ so root runs them as the unprivileged user ``nobody``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -126,6 +128,16 @@ class PostgresServer:
             finally:
                 self._process.kill()
                 self._process = None
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let the server answer no new connection, and refuse none, for as long as the block lasts."""
+        assert self._process is not None, "the server runs"
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def renew(self) -> None:
         """Give an empty database in place of the one there is, breaking its connections."""

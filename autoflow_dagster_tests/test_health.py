@@ -24,11 +24,9 @@ GOOD = CheckResult(True, "well")
 
 
 @pytest.fixture
-def health() -> Iterator[Health]:
+def health() -> Health:
     """Probes of which the test says what is checked."""
-    made = Health({}, lambda text: text.replace("DUMMY_PASSWORD", "***"), check_seconds=0.5)
-    yield made
-    made.close()
+    return Health({}, lambda text: text.replace("DUMMY_PASSWORD", "***"), check_seconds=0.5)
 
 
 @pytest.fixture

@@ -153,6 +153,22 @@ def test_stopping_ends_runs_without_a_database(tmp_path: Path, postgres: Postgre
         assert up.runs(DagsterRunStatus.FAILURE) == {day(0): 1}
 
 
+def test_stopping_waits_for_no_answer_of_the_database(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """It may hang for ever: a check of /readyz still waits for it when the command ends."""
+    flowapi = DatesServer({"calls": [day(0)]})
+    with flowapi, UpProcess(tmp_path, flowapi, postgres=postgres, AUTOFLOW_STOP_GRACE="1") as up:
+        (up.place / f"slow {day(0)}").touch()
+        up.start()
+        wait_for("the notebook", lambda: up.executions("began")[day(0)] == 1, 120)
+        with postgres.hanging():
+            assert up.check("storage")["detail"] == "no answer within 5 seconds"
+            up.signal()
+            assert up.wait(90) == 1, up.log()
+            assert up.processes() == []
+
+
 def _connect_again(up: UpProcess) -> None:
     """Have the test itself use the password that the service uses now."""
     up.instance.dispose()

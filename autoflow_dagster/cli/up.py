@@ -140,7 +140,6 @@ class _Up:
             stack.callback(self.service.stop)  # what is prepared, if it is never started
             site = SiteServer(outputs, options.host, options.reports_port, around=self._with_health)
             stack.enter_context(site)
-            stack.callback(self.health.close)
             write_service_file(self.home, self.service.url, site.url)
             stack.callback(remove_service_file, self.home)
             self.copies.use(self.copies.take())

@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from autoflow_dagster.errors import AutoflowError
+from autoflow_dagster.service.left_behind import in_thread
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -79,7 +80,6 @@ class Health:
     _results: dict[str, CheckResult] = field(default_factory=dict)
     _checked_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, "health"))
     _asked: dict[str, tuple[Check, Future[CheckResult]]] = field(default_factory=dict)
 
     def beat(self) -> None:
@@ -111,7 +111,7 @@ class Health:
             # take one thread more with each probe.
             asked = self._asked.get(name)
             if asked is None or asked[1].done() or asked[0] is not check:
-                self._asked[name] = (check, self._pool.submit(check))
+                self._asked[name] = (check, in_thread(check, "health"))
         deadline = time.monotonic() + self.check_seconds
         results = {name: self._result(self._asked[name][1], deadline) for name in self.checks}
         return {
@@ -131,10 +131,6 @@ class Health:
         except Exception as error:  # of a driver or of Dagster; the first line tells what
             first = next(iter(str(error).strip().splitlines()), "")
             return CheckResult(False, self.redacted(f"{type(error).__name__}: {first}"))
-
-    def close(self) -> None:
-        """Make no more checks."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def report(results: Mapping[str, CheckResult]) -> dict[str, Any]:

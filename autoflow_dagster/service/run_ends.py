@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from dagster._core.scheduler.instigation import InstigatorState, SensorInstigato
 from autoflow_dagster.check_schedule import CheckCursor
 from autoflow_dagster.ledger import running_runs
 from autoflow_dagster.sensors import SENSOR_NAME
+from autoflow_dagster.service.left_behind import in_thread
 from autoflow_dagster.warm.leftovers import runs_of
 
 logger = logging.getLogger(__name__)
@@ -55,17 +54,7 @@ def finish_runs(
     Exception
         Of the storage, when it still fails after the grace period. Runs go on then.
     """
-    done: Future[None] = Future()
-
-    def finish() -> None:
-        try:
-            _finish_runs(instance, home, grace_seconds, is_urgent)
-            done.set_result(None)
-        except BaseException as error:
-            done.set_exception(error)
-
-    # A thread that may be left behind: nothing ends a question to a database that is gone.
-    threading.Thread(target=finish, name="finish runs", daemon=True).start()
+    done = in_thread(lambda: _finish_runs(instance, home, grace_seconds, is_urgent), "finish runs")
     deadline = time.monotonic() + grace_seconds + CANCEL_SECONDS + ANSWER_SECONDS
     while not done.done() and time.monotonic() < deadline:
         if is_urgent():
