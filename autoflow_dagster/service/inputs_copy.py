@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from autoflow_dagster.errors import SettingsError
 from autoflow_dagster.outputs import written_whole
@@ -35,8 +34,8 @@ KEPT_COPIES = 5
 IN_USE = ".in-use"
 """File in a copy that is locked by every process that works from it."""
 
-_held: dict[Path, IO[str]] = {}
-"""Locked for as long as this process lives, however it ends."""
+_held: dict[Path, int] = {}
+"""Descriptors of files that are locked for as long as this process lives, however it ends."""
 
 LARGEST_BYTES = 16 * 2**20
 """Of a file that is copied; larger ones are linked to, since they are data and not definitions."""
@@ -175,7 +174,7 @@ class InputsCopies:
 def _hold(copy: Path) -> Path:
     if copy not in _held:
         with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there
-            _held[copy] = (copy / IN_USE).open("a+")
+            _held[copy] = os.open(copy / IN_USE, os.O_RDWR | os.O_CREAT)
             fcntl.flock(_held[copy], fcntl.LOCK_SH)
     return copy
 
