@@ -22,6 +22,7 @@ from autoflow_dagster.warm.become import Attributes
 from autoflow_dagster.warm.keeper import announced_server
 from autoflow_dagster.warm.messages import ConnectionLostError, receive, send
 from autoflow_dagster.warm.notebook_imports import learned_modules, watched_files
+from autoflow_dagster.warm.preload import Freshness
 from autoflow_dagster.warm.process_identity import ProcessIdentity
 from autoflow_dagster.warm.purposes import COMPANIONS, DAGSTER, KERNELS
 from autoflow_dagster.warm.warm_dagster import OF_A_SERVICE
@@ -82,7 +83,18 @@ class TestLearnedModules:
         write_notebook(tmp_path / ".ipynb_checkpoints" / "n.ipynb", "import csv")
         write_notebook(tmp_path / "more" / "n.ipynb", "import json")
         assert learned_modules(tmp_path) == ["json"]
-        assert tmp_path / "more" in watched_files(tmp_path)
+
+    def test_what_a_notebook_writes_changes_nothing(self, tmp_path: Path) -> None:
+        """Otherwise everything would be imported again for each date; a notebook does change it."""
+        (tmp_path / "more").mkdir()
+        notebook = tmp_path / "more" / "n.ipynb"
+        write_notebook(notebook, "import json")
+        freshness = Freshness(watched_files(tmp_path))
+        (notebook.parent / "result.csv").touch()
+        (tmp_path / "result.csv").touch()
+        assert freshness.is_fresh()
+        write_notebook(notebook, "import csv")
+        assert not freshness.is_fresh()
 
 
 class TestProcessIdentity:

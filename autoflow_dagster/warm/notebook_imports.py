@@ -27,9 +27,16 @@ def notebooks_of(inputs_dir: Path) -> list[Path]:
 
 
 def watched_files(inputs_dir: Path) -> list[Path]:
-    """Return what has to stay as it is for `learned_modules` to say the same again."""
-    directories = {inputs_dir, *(path.parent for path in notebooks_of(inputs_dir))}
-    return [*sorted(directories), *notebooks_of(inputs_dir), *sorted(inputs_dir.glob("*.py"))]
+    """Return what has to stay as it is for `learned_modules` to say the same again.
+
+    A new notebook changes `workflows.yml`, which has to name it. Not the directories, which change
+    with every file that a notebook writes.
+    """
+    return [
+        inputs_dir / "workflows.yml",
+        *notebooks_of(inputs_dir),
+        *sorted(inputs_dir.glob("*.py")),
+    ]
 
 
 def learned_modules(inputs_dir: Path) -> list[str]:
