@@ -15,7 +15,7 @@ SIDE_BY_SIDE := -n $(TEST_WORKERS) --dist loadfile
 # compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo dev test test-slow test-connections test-fast check format bench bench-sensor browser postgres nginx r-kernel system-packages image-check clean
+.PHONY: help setup demo dev test test-slow test-cold test-connections test-fast check format bench bench-sensor browser postgres nginx r-kernel system-packages image-check clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -40,6 +40,9 @@ test: setup check  ## All checks and all tests but the slow ones.
 
 test-slow: setup  ## The tests in which services are broken and started again; minutes each.
 	@$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
+
+test-cold: setup  ## The tests with real processes once more, with nothing started warm.
+	@AUTOFLOW_WARM_RUNS=off AUTOFLOW_WARM_KERNELS=off $(BIN)/python -m pytest -m "integration or slow" $(SIDE_BY_SIDE)
 
 test-connections: setup  ## A thousand runs on a PostgreSQL, counting its connections (half an hour).
 	@AUTOFLOW_TEST_RUNS=1000 $(BIN)/python -m pytest -s -o faulthandler_timeout=0 \
