@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 INTERRUPTED_SECONDS = 5.0
 """For the steps of a run that is cancelled to say how they ended."""
 
-_FEWEST_AT_ONCE = 2
+FEWEST_AT_ONCE, MOST_AT_ONCE = 2, 4
+"""Steps of a run, whatever the number of cores: other runs want some, and kernels take memory."""
 
 _Event = tuple[str, "DagsterEvent | BaseException | None"]
 """Of a step, by its key; an exception, or None, when the step has ended."""
@@ -45,7 +46,7 @@ _Event = tuple[str, "DagsterEvent | BaseException | None"]
         "max_concurrent": dg.Field(
             dg.Noneable(int),
             default_value=None,
-            description="Steps of a run at once, at most; none: as many as there are cores, and two.",
+            description="Steps of a run at once, at most; none: as many as there are cores, from 2 to 4.",
         )
     },
 )
@@ -60,11 +61,12 @@ class OverlappingExecutor(dg.Executor):
     Parameters
     ----------
     max_concurrent : int or None
-        Steps at once, at most; None: as many as there are cores, and at least two.
+        Steps at once, at most; None: as many as there are cores, from 2 to 4.
     """
 
     def __init__(self, max_concurrent: int | None = None) -> None:
-        self.max_concurrent = max_concurrent or max(_FEWEST_AT_ONCE, available_cores())
+        cores = min(max(FEWEST_AT_ONCE, available_cores()), MOST_AT_ONCE)
+        self.max_concurrent = max_concurrent or cores
 
     @property
     def retries(self) -> RetryMode:
