@@ -39,7 +39,7 @@ test: setup check  ## All checks and all tests but the slow ones.
 	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-slow: setup  ## The tests in which services are broken and started again; minutes each.
-	@$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
+	@$(BIN)/python -m pytest -m slow -n $(TEST_WORKERS) --dist worksteal
 
 test-cold: setup  ## The tests with real processes once more, with nothing started warm.
 	@AUTOFLOW_WARM_RUNS=off AUTOFLOW_WARM_KERNELS=off $(BIN)/python -m pytest -m "integration or slow" $(SIDE_BY_SIDE)

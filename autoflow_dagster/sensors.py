@@ -59,7 +59,9 @@ def build_sensor(
     @dg.sensor(
         name=SENSOR_NAME,
         jobs=jobs,
-        minimum_interval_seconds=settings.check_interval_seconds,
+        # The daemon looks every 5 seconds. A look that came some milliseconds before the interval is
+        # over would leave the tick to the next look.
+        minimum_interval_seconds=max(1, settings.check_interval_seconds - 1),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=_description(definitions),
     )
