@@ -13,16 +13,18 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def written_whole(destination: Path) -> Iterator[Path]:
+def written_whole(destination: Path, *, is_flushed: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `destination`; rename it there when the block succeeds.
 
-    The file is on disk before it has its name, so that not even a power cut leaves half of it.
     When the block fails the temporary file is removed and `destination` stays as it was.
 
     Parameters
     ----------
     destination : Path
         Its directory is made when absent.
+    is_flushed : bool
+        Whether the file is on disk before it has its name, so that not even a power cut leaves half
+        of it; false for what can be made again.
 
     Yields
     ------
@@ -33,7 +35,10 @@ def written_whole(destination: Path) -> Iterator[Path]:
     temporary = temporary_beside(destination)
     try:
         yield temporary
-        move_whole(temporary, destination)
+        if is_flushed:
+            move_whole(temporary, destination)
+        else:
+            temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
 

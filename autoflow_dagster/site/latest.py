@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoflow_dagster.outputs import temporary_beside
+from autoflow_dagster.outputs import written_whole
 from autoflow_dagster.site import links
 from autoflow_dagster.site.records import DateRecord, Entry
 from autoflow_dagster.site.states import SiteState
@@ -51,15 +51,10 @@ def put_in_place(source: Path, link: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if link.samefile(source):
             return  # renaming one name of a file to another of its names does nothing
-    link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(link)
-    try:
+    with written_whole(link, is_flushed=False) as temporary:
         try:
             os.link(source, temporary)
         except FileNotFoundError:
             raise
         except OSError:  # a file system without second names
             shutil.copyfile(source, temporary)
-        temporary.replace(link)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from autoflow_dagster.outputs import temporary_beside
+from autoflow_dagster.outputs import written_whole
 from autoflow_dagster.reports.mathematics import formula_of
 from autoflow_dagster.site import links
 from autoflow_dagster.site.formulas import Formulas
@@ -57,20 +57,16 @@ def write_notebook_page(outputs: Path, executed: str, title: str) -> bool:
     page, notebook = outputs / links.notebook_page(executed), outputs / executed
     if page.exists():
         return True
-    temporary = temporary_beside(page)
     try:
         if notebook.stat().st_size > LARGEST_NOTEBOOK_BYTES:
             logger.warning("%s is too large for a page of its own.", notebook.name)
             return False
         text = notebook_html(notebook.read_text(encoding="utf-8"), executed, title)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-        temporary.replace(page)
+        with written_whole(page, is_flushed=False) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="replace")
     except Exception as error:  # the file itself is still there to be read
         logger.warning("No page of %s: %s: %s", notebook.name, type(error).__name__, error)
         return False
-    finally:
-        temporary.unlink(missing_ok=True)
     return True
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from autoflow_dagster.outputs import temporary_beside, written_whole
+from autoflow_dagster.outputs import written_whole
 from autoflow_dagster.site import links
 from autoflow_dagster.site.plans import PlanNotes
 from autoflow_dagster.site.records import Entry, SiteError, record_from_json, record_to_json
@@ -159,13 +159,8 @@ class Store:
         with contextlib.suppress(OSError):
             if path.read_bytes() == content:
                 return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
-        try:
+        with written_whole(path, is_flushed=False) as temporary:
             temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
         return True
 
     def _path(self, config: str, name: str) -> Path:

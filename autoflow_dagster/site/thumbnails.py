@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from autoflow_dagster.outputs import temporary_beside
+from autoflow_dagster.outputs import written_whole
 from autoflow_dagster.previews import first_page
 from autoflow_dagster.site import links
 
@@ -46,11 +46,5 @@ def keep_thumbnail(outputs: Path, report: str, picture: bytes) -> None:
     OSError
         When it cannot be written.
     """
-    destination = outputs / links.thumbnail(report)
-    temporary = temporary_beside(destination)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with written_whole(outputs / links.thumbnail(report), is_flushed=False) as temporary:
         temporary.write_bytes(picture)
-        temporary.replace(destination)
-    finally:
-        temporary.unlink(missing_ok=True)
