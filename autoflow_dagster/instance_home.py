@@ -124,13 +124,13 @@ def check_database_address(settings: Settings) -> None:
     without_password = uri.replace("{}", "", 1)
     if re.search("[{}]", without_password):
         raise SettingsError(
-            "AUTOFLOW_DB_URI",
+            DB_URI,
             "has other braces than one {}, the place of the password.",
             "Write {} there, and %7B and %7D for braces that are meant.",
         )
     if not _is_address(without_password):
         raise SettingsError(
-            "AUTOFLOW_DB_URI",
+            DB_URI,
             "is no address; its host, port or password is not written as it must be.",
             "Write it as postgresql://user:{}@host:5432/database.",
         )

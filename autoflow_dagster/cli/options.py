@@ -202,12 +202,12 @@ def _needs_code_server(launcher: Any) -> bool:
 
 def _reason(error: Exception) -> str:
     """Return why Dagster cannot open its storage; its own text goes on for pages."""
-    from autoflow_dagster.settings import POSTGRES_URL_VARIABLE
+    from autoflow_dagster.settings import DB_URI, POSTGRES_URL_VARIABLE
 
     text = str(error).strip()
     if unset := re.search(r'environment variable "(\w+)" which is not set', text):
         # The service's own variable is made from the operator's.
-        name = "AUTOFLOW_DB_URI" if unset[1] == POSTGRES_URL_VARIABLE else unset[1]
+        name = DB_URI if unset[1] == POSTGRES_URL_VARIABLE else unset[1]
         return f"{name} is not set"
     return text.split("\n", 1)[0][:200] or type(error).__name__
 
@@ -230,11 +230,12 @@ def check_storage(settings: Settings) -> None:
         When the service of this DAGSTER_HOME has one, and the settings do not.
     """
     from autoflow_dagster.instance_home import dagster_home, is_of_postgres
+    from autoflow_dagster.settings import DB_URI
 
     home = dagster_home(settings)
     if settings.db_uri is None and is_of_postgres(home):
         raise SettingsError(
-            "AUTOFLOW_DB_URI",
+            DB_URI,
             f"is not set, but the service of {home} keeps in PostgreSQL what it has done.",
             "Set AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD as for the service, or another "
             "DAGSTER_HOME.",

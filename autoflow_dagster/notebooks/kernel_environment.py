@@ -6,7 +6,6 @@ A list of what is hidden would be wrong about every secret that nobody thought o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 from autoflow_dagster.settings import FLOWAPI_TOKEN, OF_THE_DATABASE
 
@@ -57,7 +56,8 @@ SURROUNDINGS: Mapping[str, str] = {
 The latter only where none is a secret of somebody else. JUPYTER_TOKEN is one: Jupyter's are listed.
 """
 
-_PATTERNS = [pattern for names in SURROUNDINGS.values() for pattern in names.split()]
+_PATTERNS = frozenset(pattern for names in SURROUNDINGS.values() for pattern in names.split())
+_BEGINNINGS = tuple(pattern[:-1] for pattern in _PATTERNS if pattern.endswith("*"))
 
 
 def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()) -> dict[str, str]:
@@ -76,9 +76,9 @@ def kernel_environment(environ: Mapping[str, str], allowed: tuple[str, ...] = ()
     >>> kernel_environment({"PATH": "/bin", "LC_ALL": "C", "AWS_SECRET_ACCESS_KEY": "xyz"})
     {'PATH': '/bin', 'LC_ALL': 'C'}
     """
-    names = {*OF_FLOWAPI, *OF_DIRECTORIES, *allowed} - set(OF_THE_DATABASE)
+    names = {*_PATTERNS, *OF_FLOWAPI, *OF_DIRECTORIES, *allowed} - set(OF_THE_DATABASE)
     return {
         name: value
         for name, value in environ.items()
-        if name in names or any(fnmatchcase(name, pattern) for pattern in _PATTERNS)
+        if name in names or name.startswith(_BEGINNINGS)
     }
