@@ -35,7 +35,8 @@ from autoflow_dagster_tests.command_line import (
     write_dates,
     write_inputs,
 )
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import needs_postgres
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 NO_LEDGER = "\nAs if nothing had been run before: there is no Dagster instance in {}.\n"
@@ -370,9 +371,7 @@ def test_the_database_of_another_start_is_told_by_the_operators_name(
     )
 
 
-@pytest.mark.integration
-@pytest.mark.postgres
-@pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL)
+@needs_postgres
 @pytest.mark.parametrize("has_home", [True, False], ids=["home of SQLite", "no home"])
 def test_the_settings_say_where_the_ledger_is(
     has_home: bool,

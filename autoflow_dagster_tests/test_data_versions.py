@@ -15,7 +15,8 @@ from dagster._core.events import StepMaterializationData
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 
 from autoflow_dagster.data_versions import DATA_VERSION_TAG, DataVersions
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import EVERY_STORAGE
 
 FIRST, SECOND = dg.AssetKey(["flows", "first"]), dg.AssetKey(["flows", "second"])
 OTHER = dg.AssetKey(["other"])
@@ -32,20 +33,7 @@ def memory() -> Iterator[DagsterInstance]:
         yield instance
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        pytest.param("sqlite", marks=pytest.mark.integration),
-        pytest.param(
-            "postgres",
-            marks=[
-                pytest.mark.integration,
-                pytest.mark.postgres,
-                pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
-            ],
-        ),
-    ]
-)
+@pytest.fixture(params=EVERY_STORAGE)
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DagsterInstance]:
     """An instance on each storage that we support."""
     if request.param == "memory":

@@ -12,7 +12,8 @@ from dagster import DagsterRunStatus
 
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import WORKFLOWS, DatesServer, Deployment, day
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import POSTGRES_MARKS
 from autoflow_dagster_tests.test_faults_process import (
     KILL_ROUNDS,
     LONG,
@@ -26,8 +27,7 @@ from autoflow_dagster_tests.test_faults_process import (
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.postgres,
-    pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
+    *POSTGRES_MARKS,
 ]
 
 PASSWORD = "p@ss:w/o?r#d %{}&ü"

@@ -21,7 +21,8 @@ from autoflow_dagster.ledger import asset_keys, latest_output, notebook_asset_ke
 from autoflow_dagster.naming import parameters_hash
 from autoflow_dagster.parser import load_workflows
 from autoflow_dagster_tests.conftest import write_notebook
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import needs_postgres
 
 WORKFLOWS = """\
 workflows:
@@ -131,9 +132,7 @@ def test_successes_count_as_done(
     assert found.metadata["succeeded at"] == "2016-01-03T00:01:00+00:00"
 
 
-@pytest.mark.integration
-@pytest.mark.postgres
-@pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL)
+@needs_postgres
 def test_the_services_settings_say_where_it_is_recorded(
     tmp_path: Path, database: Path, run_import: Callable[..., Result]
 ) -> None:

@@ -13,7 +13,8 @@ import pytest
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
 
 from autoflow_dagster.launch_guard import one_at_a_time, rival_of
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import SQLITE_AND_POSTGRES
 
 REQUESTED = {
     "dagster/sensor_name": "DUMMY_SENSOR",
@@ -130,19 +131,7 @@ def _success(run: DagsterRun) -> Any:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "storage",
-    [
-        "sqlite",
-        pytest.param(
-            "postgres",
-            marks=[
-                pytest.mark.postgres,
-                pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
-            ],
-        ),
-    ],
-)
+@pytest.mark.parametrize("storage", SQLITE_AND_POSTGRES)
 def test_one_process_launches_at_a_time(tmp_path: Path, storage: str) -> None:
     """The next one goes on when the first is killed."""
     if storage == "sqlite":

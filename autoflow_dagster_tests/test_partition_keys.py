@@ -11,7 +11,8 @@ import pytest
 from dagster import DagsterInstance
 
 from autoflow_dagster.partition_keys import add_partition_keys
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import EVERY_STORAGE
 
 FIRST = date(2016, 1, 1)
 
@@ -21,20 +22,7 @@ def keys(*numbers: int) -> list[str]:
     return [(FIRST + timedelta(days=number)).isoformat() for number in numbers]
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        pytest.param("sqlite", marks=pytest.mark.integration),
-        pytest.param(
-            "postgres",
-            marks=[
-                pytest.mark.integration,
-                pytest.mark.postgres,
-                pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
-            ],
-        ),
-    ]
-)
+@pytest.fixture(params=EVERY_STORAGE)
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DagsterInstance]:
     """An instance on each storage that we support."""
     if request.param == "memory":

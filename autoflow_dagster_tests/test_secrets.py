@@ -21,7 +21,8 @@ from autoflow_dagster.ledger import UNFINISHED
 from autoflow_dagster_tests.conftest import wait_for, write_notebook
 from autoflow_dagster_tests.deployments import DatesServer, Deployment, day
 from autoflow_dagster_tests.misbehaving import Connection, answer
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import SQLITE_AND_POSTGRES
 
 pytestmark = pytest.mark.integration
 
@@ -157,18 +158,7 @@ def test_the_search_finds_what_it_is_to_find(text: str) -> None:
     assert not leaks(b"DUMMY text")
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres",
-            marks=[
-                pytest.mark.postgres,
-                pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
-            ],
-        ),
-    ]
-)
+@pytest.fixture(params=SQLITE_AND_POSTGRES)
 def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer | None]:
     """A PostgreSQL, or None for SQLite."""
     if request.param == "sqlite":

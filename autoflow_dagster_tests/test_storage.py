@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -21,17 +21,12 @@ from autoflow_dagster.service.home_lock import alone_in
 from autoflow_dagster.service.storage import UPGRADE_LOCK, StorageError, open_storage
 from autoflow_dagster.settings import Settings
 from autoflow_dagster.workflows import Notebook, Workflow, WorkflowConfig
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import needs_postgres
 
 OLD_DUMP = Path(__file__).parent / "data" / "dagster_1_6_postgres.sql"
 OLD_SCHEMA = "46b412388816"
 CONFIG = WorkflowConfig("count", Workflow("count", {"first": Notebook("first", "first.ipynb")}))
-
-
-def needs_postgres(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that starts a PostgreSQL server."""
-    is_missing = pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL)
-    return pytest.mark.integration(pytest.mark.postgres(is_missing(test)))
 
 
 @pytest.fixture

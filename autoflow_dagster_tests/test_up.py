@@ -20,7 +20,8 @@ from autoflow_dagster.service.child_processes import Child
 from autoflow_dagster.service.processes import Service
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import TOKEN, WORKFLOWS, DatesServer, day
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import SQLITE_AND_POSTGRES
 from autoflow_dagster_tests.up_process import COMMAND, UpProcess
 
 DAILY = WORKFLOWS.replace('"* * * * * */2"', '"0 3 * * *"')
@@ -46,18 +47,7 @@ def restarts_of(up: UpProcess, name: str) -> int:
     return up.log().count(f"The {name} died")
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres",
-            marks=[
-                pytest.mark.postgres,
-                pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
-            ],
-        ),
-    ]
-)
+@pytest.fixture(params=SQLITE_AND_POSTGRES)
 def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer | None]:
     """Dagster's storage: None for its SQLite, then a PostgreSQL."""
     if request.param == "sqlite":

@@ -14,7 +14,8 @@ from dagster import DagsterInstance, DagsterRunStatus
 from autoflow_dagster.instance_home import export_database
 from autoflow_dagster_tests.conftest import wait_for
 from autoflow_dagster_tests.deployments import DatesServer, day
-from autoflow_dagster_tests.postgres_server import HOW_TO_INSTALL, PostgresServer, programs
+from autoflow_dagster_tests.postgres_server import PostgresServer
+from autoflow_dagster_tests.storages import POSTGRES_MARKS
 from autoflow_dagster_tests.up_process import UpProcess
 
 RUNS = int(os.environ.get("AUTOFLOW_TEST_RUNS", "40"))
@@ -22,8 +23,7 @@ RUNS = int(os.environ.get("AUTOFLOW_TEST_RUNS", "40"))
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.postgres,
-    pytest.mark.skipif(programs() is None, reason=HOW_TO_INSTALL),
+    *POSTGRES_MARKS,
     pytest.mark.timeout(900 + 10 * RUNS),
 ]
 
